@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const library = (path: string) => fileURLToPath(new URL(`./libs/redis/${path}`, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^@anbar\/nestjs-redis\/testing$/, replacement: library('testing/index.ts') },
+      { find: /^@anbar\/nestjs-redis\/([a-z-]+)$/, replacement: library('src/$1/index.ts') },
+      { find: /^@anbar\/nestjs-redis$/, replacement: library('src/index.ts') },
+    ],
+  },
+  test: {
+    include: ['libs/redis/**/*.spec.ts', 'src/**/*.spec.ts', 'test/**/*.spec.ts'],
+    exclude: ['**/node_modules/**', '**/dist/**'],
+    globalSetup: ['./test/topology/global-setup.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+  },
+});
