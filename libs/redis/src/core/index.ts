@@ -1,0 +1,25 @@
+export { abortReason, sleep, systemClock, type Clock, type SleepOptions, type Timer } from './clock.js';
+export { DeadlineExceededError, withDeadline, type DeadlineOptions } from './deadline.js';
+export {
+  InvalidDurationError,
+  isDuration,
+  parseDuration,
+  parsePositiveDuration,
+  type Duration,
+  type DurationUnit,
+} from './duration.js';
+export {
+  isRedisModuleError,
+  RedisModuleError,
+  safeCause,
+  safeMessage,
+  type RedisModuleErrorOptions,
+} from './error.js';
+export { SingleFlight } from './single-flight.js';
+export {
+  onTelemetry,
+  telemetryChannel,
+  TELEMETRY_PREFIX,
+  type TelemetryChannel,
+  type TelemetryEvent,
+} from './telemetry.js';
