@@ -1,0 +1,52 @@
+/** Redis' own mapping of keys to 16,384 slots: CRC16 of the key, or of its first non-empty `{hash tag}`. */
+import type { Arg } from './reply.js';
+
+export const SLOT_COUNT = 16_384;
+
+const TABLE = new Uint16Array(256);
+for (let byte = 0; byte < 256; byte += 1) {
+  let crc = byte << 8;
+  for (let bit = 0; bit < 8; bit += 1) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
+  TABLE[byte] = crc & 0xffff;
+}
+
+export function keySlot(key: Arg): number {
+  if (Buffer.isBuffer(key)) return crc16(tagOfBytes(key)) % SLOT_COUNT;
+  const tag = tagOfText(String(key));
+  return (isAscii(tag) ? crc16Ascii(tag) : crc16(Buffer.from(tag))) % SLOT_COUNT;
+}
+
+function tagOfText(key: string): string {
+  const open = key.indexOf('{');
+  if (open === -1) return key;
+  const close = key.indexOf('}', open + 1);
+  return close <= open + 1 ? key : key.slice(open + 1, close);
+}
+
+function tagOfBytes(key: Buffer): Buffer {
+  const open = key.indexOf(0x7b);
+  if (open === -1) return key;
+  const close = key.indexOf(0x7d, open + 1);
+  return close <= open + 1 ? key : key.subarray(open + 1, close);
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 127) return false;
+  return true;
+}
+
+function crc16Ascii(text: string): number {
+  let crc = 0;
+  for (let i = 0; i < text.length; i += 1) crc = step(crc, text.charCodeAt(i));
+  return crc;
+}
+
+function crc16(bytes: Uint8Array): number {
+  let crc = 0;
+  for (const byte of bytes) crc = step(crc, byte);
+  return crc;
+}
+
+function step(crc: number, byte: number): number {
+  return ((crc << 8) ^ (TABLE[((crc >> 8) ^ byte) & 0xff] ?? 0)) & 0xffff;
+}

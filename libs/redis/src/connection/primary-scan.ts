@@ -1,0 +1,41 @@
+/**
+ * SCAN over every server that holds keys of its own. ioredis' `Cluster.scan` asks one node at random and
+ * misses the keys of all others; here each primary has its own cursor.
+ */
+import type { Link } from './link.js';
+import type { ScanOptions } from './redis-client.js';
+import { replyItems, replyText, type Reply } from './reply.js';
+
+export interface PrimaryScan {
+  primaries(): readonly Link[];
+  whenReady(): Promise<void>;
+  readonly timeoutMs: number;
+  readonly options: ScanOptions;
+}
+
+const DEFAULT_COUNT = 500;
+
+export async function* scanPrimaries(scan: PrimaryScan): AsyncGenerator<readonly string[]> {
+  const { options } = scan;
+  await scan.whenReady();
+  const filter = [
+    'COUNT',
+    String(options.count ?? DEFAULT_COUNT),
+    ...(options.match === undefined ? [] : ['MATCH', options.match]),
+    ...(options.type === undefined ? [] : ['TYPE', options.type]),
+  ];
+  for (const link of scan.primaries()) {
+    let cursor = '0';
+    do {
+      options.signal?.throwIfAborted();
+      const page = toPage(await link.ask('SCAN', [cursor, ...filter], scan.timeoutMs));
+      cursor = page.cursor;
+      if (page.keys.length > 0) yield page.keys;
+    } while (cursor !== '0');
+  }
+}
+
+function toPage(reply: Reply): { cursor: string; keys: readonly string[] } {
+  const [cursor, keys] = replyItems(reply);
+  return { cursor: replyText(cursor) || '0', keys: replyItems(keys).map(replyText) };
+}

@@ -1,0 +1,531 @@
+/**
+ * The `RedisClient` over real servers: deadline, retry, budget and back-pressure around every call, in one
+ * place. Below it nothing repeats anything; above it nothing needs to.
+ */
+import {
+  abortReason,
+  parseDuration,
+  parsePositiveDuration,
+  systemClock,
+  telemetryChannel,
+  withDeadline,
+  type Clock,
+  type Duration,
+  type TelemetryChannel,
+} from '../core/index.js';
+import { fullJitter, RetryBudget, type Backoff } from '../resilience/index.js';
+import { assertShareable, traitsOf } from './command-table.js';
+import type { ResolvedConnection } from './connection.options.js';
+import {
+  BackpressureError,
+  CommandTimeoutError,
+  ConnectFailedError,
+  ConnectionClosedError,
+  NotConnectedError,
+  OutcomeUnknownError,
+  RedisReplyError,
+} from './connection.errors.js';
+import { DeadlineKeeper } from './deadline-keeper.js';
+import { notConnected, type Failure } from './failure.js';
+import type { Admission } from './link.js';
+import { scanPrimaries } from './primary-scan.js';
+import type {
+  CallOptions,
+  ClientEvents,
+  ClientStatus,
+  PipelineCommand,
+  PipelineResult,
+  RedisClient,
+  ScanOptions,
+  SubscribeOptions,
+  Subscription,
+  Topology,
+} from './redis-client.js';
+import type { Arg, Reply } from './reply.js';
+import { Request, type RequestOwner, type Settle } from './request.js';
+import type { Router, RouterContext } from './router.js';
+import type { Script } from './script.js';
+import { Subscriber } from './subscriber.js';
+
+export interface ResilientClientOptions {
+  readonly connection: ResolvedConnection;
+  createRouter(context: RouterContext): Router;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+/** Redirects of one call: a cluster in order needs one, a slot on the move two. */
+const MAX_REDIRECTS = 5;
+const DEFAULT_DRAIN_MS = 2_000;
+
+type Listener = (detail: never) => void;
+
+export class ResilientClient implements RedisClient, RequestOwner {
+  readonly name: string;
+  readonly topology: Topology;
+
+  readonly #connection: ResolvedConnection;
+  readonly #clock: Clock;
+  readonly #router: Router;
+  readonly #keeper: DeadlineKeeper;
+  readonly #budget: RetryBudget;
+  readonly #backoff: Backoff;
+  readonly #attempts: number;
+  readonly #subscriber: Subscriber;
+  readonly #telemetry: TelemetryChannel = telemetryChannel('connection');
+  readonly #listeners = new Map<keyof ClientEvents, Set<Listener>>();
+  #state: 'idle' | 'open' | 'draining' | 'closed' = 'idle';
+  #since: number;
+  #wasReady = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ResilientClientOptions) {
+    const { connection, clock = systemClock, random = Math.random } = options;
+    const retry = connection.retry === false ? NO_RETRY : connection.retry;
+    this.name = connection.name;
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#since = clock.wallNow();
+    this.#attempts = retry.attempts;
+    this.#budget = new RetryBudget({ ratio: retry.budget }, clock);
+    this.#backoff = fullJitter({ baseMs: retry.baseDelayMs, maxMs: retry.maxDelayMs }, random);
+    this.#keeper = new DeadlineKeeper(clock, tickFor(connection.timeoutMs), this.#onExpired);
+    this.#router = options.createRouter({
+      connection,
+      clock,
+      random,
+      readmit: (request) => this.#attempt(request),
+      onTopology: (reason) => this.#emit('topology', { reason }),
+      events: {
+        onReady: (link) => this.#onReady(link.node),
+        onLost: (link, reason) => this.#emit('lost', { node: link.node, reason }),
+        onBreaker: (link, change) => this.#emit('breaker', { node: link.node, ...change }),
+      },
+    });
+    this.topology = this.#router.topology;
+    this.#subscriber = new Subscriber({
+      connection,
+      clock,
+      random,
+      locate: () => this.#router.locateSubscriber(),
+    });
+  }
+
+  async connect(options: { timeout?: Duration } = {}): Promise<void> {
+    this.#assertOpen();
+    this.#start();
+    if (this.#router.ready) return;
+    const timeoutMs =
+      options.timeout === undefined
+        ? this.#connection.connectTimeoutMs
+        : parsePositiveDuration(options.timeout, 'timeout');
+    let stop: (() => void) | undefined;
+    const ready = new Promise<void>((resolve) => {
+      const check = (): void => {
+        if (this.#router.ready) resolve();
+      };
+      const stops = [this.on('ready', check), this.on('topology', check)];
+      stop = () => stops.forEach((each) => each());
+    });
+    try {
+      await withDeadline(ready, {
+        timeoutMs,
+        what: 'connect',
+        clock: this.#clock,
+        onTimeout: () => this.#connectFailed(timeoutMs),
+      });
+    } finally {
+      stop?.();
+    }
+  }
+
+  disconnect(options: { drain?: Duration } = {}): Promise<void> {
+    this.#closing ??= this.#close(
+      options.drain === undefined ? DEFAULT_DRAIN_MS : parseDuration(options.drain, 'drain'),
+    );
+    return this.#closing;
+  }
+
+  command<R extends Reply = Reply>(name: string, args: readonly Arg[], options?: CallOptions): Promise<R> {
+    return new Promise<Reply>((resolve, reject) => {
+      const word = upperCase(name);
+      assertShareable(word);
+      this.#begin(word, args, { options, resolve, reject });
+    }) as Promise<R>;
+  }
+
+  pipeline(commands: readonly PipelineCommand[], options?: CallOptions): Promise<readonly PipelineResult[]> {
+    return Promise.all(
+      commands.map(({ name, args }) =>
+        this.command(name, args, options).then(
+          (value): PipelineResult => ({ ok: true, value }),
+          (error: Error): PipelineResult => ({ ok: false, error }),
+        ),
+      ),
+    );
+  }
+
+  async run<Keys extends readonly string[], Args, Result>(
+    script: Script<Keys, Args, Result>,
+    keys: Keys,
+    args: Args,
+    options: CallOptions = {},
+  ): Promise<Result> {
+    const { readOnly } = script;
+    const rest: readonly Arg[] = [keys.length, ...keys, ...script.args(args)];
+    const call: CallOptions = {
+      ...options,
+      reply: 'bytes',
+      idempotent: options.idempotent ?? script.idempotent,
+    };
+    const startedAt = this.#clock.now();
+    try {
+      return script.decode(await this.#send('EVALSHA', [script.sha1, ...rest], { options: call, readOnly }));
+    } catch (error) {
+      if (!(error instanceof RedisReplyError) || error.kind !== 'NOSCRIPT') throw error;
+      const left = this.#timeoutOf(call) - (this.#clock.now() - startedAt);
+      const again: CallOptions = { ...call, timeout: `${Math.max(1, Math.round(left))}ms` };
+      return script.decode(await this.#send('EVAL', [script.lua, ...rest], { options: again, readOnly }));
+    }
+  }
+
+  async *scan(options: ScanOptions = {}): AsyncIterable<readonly string[]> {
+    this.#assertOpen();
+    this.#start();
+    yield* scanPrimaries({
+      primaries: () => this.#router.primaries(),
+      whenReady: () => this.connect(),
+      timeoutMs: this.#connection.timeoutMs,
+      options,
+    });
+  }
+
+  subscribe(options: SubscribeOptions): Subscription {
+    this.#start();
+    return this.#subscriber.subscribe(options);
+  }
+
+  status(): ClientStatus {
+    const nodes = this.#router.links().map((link) => link.status());
+    const good = this.#router.links().filter((link) => link.healthy).length;
+    const whole = this.#router.ready && good === nodes.length;
+    return {
+      name: this.name,
+      topology: this.topology,
+      health: whole ? 'up' : good > 0 ? 'degraded' : 'down',
+      nodes,
+      since: this.#since,
+    };
+  }
+
+  on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set<Listener>();
+    this.#listeners.set(event, listeners);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  /** Takes the node out by hand: calls to it fail at once until `restore`. */
+  isolate(node?: string): void {
+    for (const link of this.#router.links()) if (node === undefined || link.node === node) link.isolate();
+  }
+
+  restore(node?: string): void {
+    for (const link of this.#router.links()) if (node === undefined || link.node === node) link.restore();
+  }
+
+  // -- a call from its beginning to its end -----------------------------------------------------------------
+
+  #begin(
+    name: string,
+    args: readonly Arg[],
+    call: Settle & { readonly options: CallOptions | undefined; readonly readOnly?: boolean },
+  ): void {
+    if (this.#state === 'draining' || this.#state === 'closed') {
+      call.reject(new ConnectionClosedError(`${name}: the client '${this.name}' was closed`));
+      return;
+    }
+    const { options } = call;
+    const { signal } = options ?? {};
+    if (signal?.aborted === true) {
+      call.reject(abortReason(signal));
+      return;
+    }
+    this.#start();
+    const traits = traitsOf(name, args);
+    const readOnly = call.readOnly ?? traits.readOnly;
+    const startedAt = this.#clock.now();
+    const request = new Request(this, name, args, call);
+    request.readOnly = readOnly;
+    request.idempotent = options?.idempotent ?? (readOnly || traits.idempotent);
+    request.bytes = options?.reply === 'bytes';
+    request.anyType = options?.anyType === true;
+    request.startedAt = startedAt;
+    request.deadlineAt = startedAt + this.#timeoutOf(options);
+    this.#keeper.add(request);
+    this.#budget.onCall();
+    if (signal !== undefined) this.#followSignal(request, signal);
+    this.#attempt(request);
+  }
+
+  #send(
+    name: string,
+    args: readonly Arg[],
+    call: { options: CallOptions; readOnly: boolean },
+  ): Promise<Reply> {
+    return new Promise((resolve, reject) => this.#begin(name, args, { ...call, resolve, reject }));
+  }
+
+  #attempt(request: Request): void {
+    if (request.settled) return;
+    request.sentAt = -1;
+    request.carrier = undefined;
+    const admission = this.#router.admit(request);
+    if (admission !== 'admitted') this.#refuse(request, admission);
+  }
+
+  replied(request: Request, reply: Reply): void {
+    if (request.settled) return;
+    request.carrier?.conclude(request, 'success');
+    this.#budget.onSuccess();
+    this.#finish(request, 'ok');
+    request.settle.resolve(reply);
+  }
+
+  failed(request: Request, failure: Failure): void {
+    if (request.settled) return;
+    if (request.anyType && failure.message.startsWith('WRONGTYPE')) {
+      this.replied(request, null);
+      return;
+    }
+    request.carrier?.conclude(request, failure.counts ? 'failure' : 'ignored');
+    if (failure.executed === 'unknown') request.uncertain = true;
+    this.#router.onFailure(request, failure);
+    const redirected = failure.kind === 'moved' || failure.kind === 'ask';
+    if (redirected && request.redirects < MAX_REDIRECTS) {
+      request.redirects += 1;
+      this.#attempt(request);
+      return;
+    }
+    if (!this.#retryLater(request, failure)) this.#reject(request, this.#errorFor(request, failure));
+  }
+
+  #retryLater(request: Request, failure: Failure): boolean {
+    if (!failure.retryable || this.#state === 'draining' || this.#state === 'closed') return false;
+    if (failure.executed === 'unknown' && !request.idempotent) return false;
+    if (request.attempt >= this.#attempts) return false;
+    const delayMs = this.#backoff(request.attempt - 1);
+    if (this.#clock.now() + delayMs >= request.deadlineAt) return false;
+    if (!this.#budget.tryTake()) return false;
+    request.attempt += 1;
+    request.failure = failure;
+    this.#publish(request, 'retry', failure.kind);
+    // Until the pause is over the deadline keeper alone may settle it.
+    this.#clock.after(delayMs, () => this.#attempt(request), { keepAlive: true });
+    return true;
+  }
+
+  #refuse(request: Request, admission: Admission): void {
+    if (request.failure !== undefined) {
+      // Only another try is refused. What became of the first says more, and may have been executed.
+      this.#reject(request, this.#errorFor(request, request.failure));
+      return;
+    }
+    const node = request.carrier?.node ?? this.name;
+    const what = `${request.name}: `;
+    switch (admission) {
+      case 'full':
+        this.#reject(
+          request,
+          new BackpressureError(`${what}too many calls in flight on ${node}`, {
+            hint: 'the server is slower than the callers; raise pool.maxInFlight only if memory allows',
+          }),
+        );
+        break;
+      case 'circuit-open':
+        this.#reject(request, request.carrier?.refusal(request) ?? new NotConnectedError(`${what}no node`));
+        break;
+      case 'unreachable': {
+        const reason = this.#router.links().find((link) => link.node === node)?.reason;
+        const failure = notConnected(reason ?? 'no node serves this key at the moment');
+        this.#reject(request, this.#errorFor(request, failure));
+        break;
+      }
+      case 'admitted':
+        break;
+    }
+  }
+
+  readonly #onExpired = (requests: readonly Request[]): void => {
+    for (const request of requests) {
+      if (request.settled) continue;
+      const { carrier } = request;
+      carrier?.noteTimeout(request);
+      carrier?.conclude(request, request.hadFairTime ? 'failure' : 'ignored');
+      this.#router.onTimeout(request);
+      this.#reject(request, this.#timeoutError(request));
+    }
+  };
+
+  #reject(request: Request, error: Error): void {
+    this.#finish(request, 'error');
+    request.settle.reject(error);
+  }
+
+  #finish(request: Request, outcome: string): void {
+    request.settled = true;
+    request.detach?.();
+    this.#keeper.remove(request);
+    if (this.#telemetry.active) this.#publish(request, 'command', outcome);
+  }
+
+  #followSignal(request: Request, signal: AbortSignal): void {
+    const onAbort = (): void => {
+      if (request.settled) return;
+      // Giving up is the caller's choice and says nothing about the server.
+      request.carrier?.conclude(request, 'ignored');
+      this.#reject(request, abortReason(signal));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    request.detach = () => signal.removeEventListener('abort', onAbort);
+  }
+
+  // -- errors -----------------------------------------------------------------------------------------------
+
+  #errorFor(request: Request, failure: Failure): Error {
+    const node = request.carrier?.node ?? this.name;
+    const details = { node, attempts: request.attempt };
+    if (request.uncertain && !request.readOnly) return this.#unknownOutcome(request, failure.message);
+    if (failure.kind === 'not-connected') {
+      return new NotConnectedError(`${request.name}: no connection to ${node} (${failure.message})`, {
+        hint: 'nothing was sent; the client keeps trying to connect on its own',
+        details,
+      });
+    }
+    if (failure.kind === 'closed' || failure.kind === 'mismatch') {
+      return new NotConnectedError(
+        `${request.name}: the connection to ${node} was lost (${failure.message})`,
+        {
+          details,
+        },
+      );
+    }
+    return new RedisReplyError(failure.message, { command: request.name, details });
+  }
+
+  #timeoutError(request: Request): Error {
+    if (!request.readOnly && (request.uncertain || request.sentAt !== -1)) {
+      return this.#unknownOutcome(request, 'no answer in time');
+    }
+    const timeoutMs = Math.round(request.deadlineAt - request.startedAt);
+    const phase = request.sentAt === -1 ? 'waiting for a connection' : 'waiting for the answer';
+    return new CommandTimeoutError(`${request.name}: not done within ${timeoutMs} ms, still ${phase}`, {
+      hint: 'status() tells the state of each node; `timeout` sets the limit per call or for the client',
+      details: { timeoutMs, phase, node: request.carrier?.node ?? this.name, attempts: request.attempt },
+    });
+  }
+
+  #unknownOutcome(request: Request, reason: string): OutcomeUnknownError {
+    const node = request.carrier?.node ?? this.name;
+    return new OutcomeUnknownError(`${request.name}: sent to ${node}, outcome unknown (${reason})`, {
+      hint: 'it may have been executed and was not sent again; read the state back, or make the step idempotent',
+      details: { node, attempts: request.attempt },
+    });
+  }
+
+  #connectFailed(timeoutMs: number): ConnectFailedError {
+    const reasons = new Set(
+      this.#router
+        .links()
+        .filter((link) => !link.ready)
+        .map((link) => `${link.node}: ${link.reason ?? link.state}`),
+    );
+    return new ConnectFailedError(
+      `no connection to Redis ('${this.name}', ${this.topology}) within ${timeoutMs} ms: ${[...reasons].join('; ')}`,
+      { hint: "start the server, correct the address, or boot without it: connect: 'lazy'" },
+    );
+  }
+
+  // -- life -------------------------------------------------------------------------------------------------
+
+  #start(): void {
+    if (this.#state !== 'idle') return;
+    this.#state = 'open';
+    this.#router.start();
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    if (this.#state === 'idle') {
+      this.#state = 'closed';
+      this.#subscriber.close();
+      return;
+    }
+    this.#state = 'draining';
+    const giveUpAt = this.#clock.now() + drainMs;
+    while (this.#keeper.size > 0 && this.#clock.now() < giveUpAt) {
+      await new Promise<void>((resolve) => this.#clock.after(5, resolve, { keepAlive: true }));
+    }
+    this.#state = 'closed';
+    this.#subscriber.close();
+    for (const request of this.#keeper.drain()) {
+      const executed = request.sentAt === -1 && !request.uncertain ? 'no' : 'unknown';
+      request.carrier?.conclude(request, 'ignored');
+      this.#reject(
+        request,
+        new ConnectionClosedError(`${request.name}: the client '${this.name}' was closed`, { executed }),
+      );
+    }
+    this.#router.close();
+    this.#keeper.stop();
+    this.#listeners.clear();
+  }
+
+  #assertOpen(): void {
+    if (this.#state === 'draining' || this.#state === 'closed') {
+      throw new ConnectionClosedError(`the client '${this.name}' was closed`, {
+        hint: 'make a new one; a closed client is not opened again',
+      });
+    }
+  }
+
+  #onReady(node: string): void {
+    if (!this.#wasReady) this.#since = this.#clock.wallNow();
+    this.#wasReady = true;
+    this.#emit('ready', { node });
+  }
+
+  #timeoutOf(options: CallOptions | undefined): number {
+    const timeout = options?.timeout;
+    return timeout === undefined ? this.#connection.timeoutMs : parsePositiveDuration(timeout, 'timeout');
+  }
+
+  #emit<E extends keyof ClientEvents>(event: E, detail: ClientEvents[E]): void {
+    for (const listener of this.#listeners.get(event) ?? []) {
+      (listener as (detail: ClientEvents[E]) => void)(detail);
+    }
+  }
+
+  #publish(request: Request, what: string, outcome: string): void {
+    if (!this.#telemetry.active) return;
+    this.#telemetry.publish({
+      name: `connection.${what}`,
+      subject: this.name,
+      durationMs: this.#clock.now() - request.startedAt,
+      outcome,
+      attributes: { command: request.name.toLowerCase(), attempts: request.attempt },
+    });
+  }
+}
+
+const NO_RETRY = { attempts: 1, budget: 0, baseDelayMs: 0, maxDelayMs: 0 };
+
+/** Fine enough that nothing overstays its deadline by much, coarse enough to cost nothing. */
+function tickFor(timeoutMs: number): number {
+  return Math.min(15, Math.max(2, Math.round(timeoutMs / 16)));
+}
+
+function upperCase(name: string): string {
+  // Nearly every caller writes capitals already; the scan is cheaper than a copy.
+  for (let i = 0; i < name.length; i += 1) if (name.charCodeAt(i) > 96) return name.toUpperCase();
+  return name;
+}

@@ -1,0 +1,280 @@
+/**
+ * The one connection of a client that listens. Channels are counted: the first listener subscribes on the
+ * server, the last one leaving unsubscribes. Whenever the connection was away, every listener is told of the
+ * gap, because messages sent meanwhile are lost.
+ */
+import { Redis } from 'ioredis';
+import { safeMessage, telemetryChannel, withDeadline, type Clock, type Timer } from '../core/index.js';
+import { fullJitter, type Backoff } from '../resilience/index.js';
+import { ConnectionClosedError, NotConnectedError } from './connection.errors.js';
+import type { Address, ResolvedConnection } from './connection.options.js';
+import { subscriberProfile, targetOf } from './driver-options.js';
+import type { SubscribeOptions, Subscription } from './redis-client.js';
+
+export interface SubscriberOptions {
+  readonly connection: ResolvedConnection;
+  readonly clock: Clock;
+  readonly random: () => number;
+  locate(): Promise<Address>;
+}
+
+type Kind = 'channel' | 'pattern';
+
+const RECONNECT = { baseMs: 50, maxMs: 2_000 };
+const STABLE_MS = 1_000;
+
+export class Subscriber {
+  readonly #options: SubscriberOptions;
+  readonly #backoff: Backoff;
+  readonly #telemetry = telemetryChannel('pubsub');
+  readonly #listeners: Record<Kind, Map<string, Set<SubscribeOptions>>> = {
+    channel: new Map(),
+    pattern: new Map(),
+  };
+  #redis: Redis | undefined;
+  #ready: Redis | undefined;
+  #opening = false;
+  #closed = false;
+  #failures = 0;
+  #readySince = 0;
+  #interrupted = false;
+  #lastError = 'not connected yet';
+  #retryTimer: Timer | undefined;
+  #heartbeatTimer: Timer | undefined;
+  #misses = 0;
+  readonly #waiters = new Set<() => void>();
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+    this.#backoff = fullJitter(RECONNECT, options.random);
+  }
+
+  subscribe(options: SubscribeOptions): Subscription {
+    const channels = options.channels ?? [];
+    const patterns = options.patterns ?? [];
+    const added = {
+      channel: channels.filter((name) => this.#add('channel', name, options)),
+      pattern: patterns.filter((name) => this.#add('pattern', name, options)),
+    };
+    const ready = this.#confirm(added);
+    // A caller that only iterates never looks at `ready`; its failure must not end the process.
+    ready.catch(() => undefined);
+    let closing: Promise<void> | undefined;
+    return {
+      ready,
+      close: () => (closing ??= this.#remove(options)),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#retryTimer?.cancel();
+    this.#heartbeatTimer?.cancel();
+    this.#drop();
+    for (const wake of this.#waiters) wake();
+  }
+
+  async #confirm(added: Record<Kind, readonly string[]>): Promise<void> {
+    const { connection, clock } = this.#options;
+    await withDeadline(this.#subscribeWhenReady(added), {
+      timeoutMs: connection.connectTimeoutMs,
+      what: 'subscribe',
+      clock,
+      onTimeout: () =>
+        new NotConnectedError(
+          `subscribe: not confirmed within ${connection.connectTimeoutMs} ms (${this.#lastError})`,
+          {
+            hint: 'the subscription stays and is made as soon as the server answers',
+          },
+        ),
+    });
+  }
+
+  async #subscribeWhenReady(added: Record<Kind, readonly string[]>): Promise<void> {
+    void this.#open();
+    while (this.#ready === undefined) {
+      if (this.#closed) throw new ConnectionClosedError('subscribe: the client was closed');
+      await new Promise<void>((resolve) => this.#waiters.add(resolve));
+      this.#waiters.clear();
+    }
+    await this.#send(this.#ready, added);
+  }
+
+  async #send(redis: Redis, names: Record<Kind, readonly string[]>): Promise<void> {
+    if (names.channel.length > 0) await redis.subscribe(...names.channel);
+    if (names.pattern.length > 0) await redis.psubscribe(...names.pattern);
+  }
+
+  async #open(): Promise<void> {
+    if (this.#redis !== undefined || this.#opening || this.#closed) return;
+    this.#opening = true;
+    try {
+      const { connection } = this.#options;
+      const address = await this.#options.locate();
+      const driver = await subscriberProfile(targetOf(connection, address));
+      if (this.#closed) return;
+      this.#attach(new Redis(driver));
+    } catch (error) {
+      this.#lost(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#opening = false;
+    }
+  }
+
+  #attach(redis: Redis): void {
+    this.#redis = redis;
+    const onEnd = (): void => {
+      if (this.#redis === redis) this.#lost(this.#lastError);
+    };
+    redis.on('error', (error: unknown) => {
+      this.#lastError = error instanceof Error ? safeMessage(error.message) : 'unknown error';
+    });
+    redis.on('close', onEnd);
+    redis.on('end', onEnd);
+    redis.on('messageBuffer', (channel: Buffer, payload: Buffer) =>
+      this.#deliver('channel', channel.toString(), { channel: channel.toString(), payload }),
+    );
+    redis.on('pmessageBuffer', (pattern: Buffer | string, channel: Buffer, payload: Buffer) =>
+      this.#deliver('pattern', pattern.toString(), {
+        channel: channel.toString(),
+        pattern: pattern.toString(),
+        payload,
+      }),
+    );
+    redis.on('ready', () => void this.#resume(redis));
+    redis.connect().catch(() => undefined);
+  }
+
+  /** Subscribes to everything wanted, then tells that there was a gap, then lets new listeners in. */
+  async #resume(redis: Redis): Promise<void> {
+    try {
+      await this.#send(redis, {
+        channel: [...this.#listeners.channel.keys()],
+        pattern: [...this.#listeners.pattern.keys()],
+      });
+    } catch (error) {
+      this.#lastError = error instanceof Error ? safeMessage(error.message) : 'unknown error';
+      redis.disconnect();
+      return;
+    }
+    if (redis !== this.#redis) return;
+    this.#ready = redis;
+    this.#readySince = this.#options.clock.now();
+    this.#misses = 0;
+    this.#scheduleHeartbeat(redis);
+    if (this.#interrupted) this.#tellGap();
+    this.#interrupted = false;
+    for (const wake of this.#waiters) wake();
+  }
+
+  #lost(reason: string): void {
+    this.#lastError = safeMessage(reason);
+    if (this.#ready !== undefined) this.#interrupted = true;
+    const stable = this.#ready !== undefined && this.#options.clock.now() - this.#readySince >= STABLE_MS;
+    this.#failures = stable ? 0 : this.#failures + 1;
+    this.#drop();
+    if (this.#closed || !this.#wanted) return;
+    this.#publish('lost', this.#lastError);
+    this.#retryTimer?.cancel();
+    this.#retryTimer = this.#options.clock.after(this.#backoff(this.#failures), () => void this.#open());
+  }
+
+  #drop(): void {
+    const redis = this.#redis;
+    this.#redis = undefined;
+    this.#ready = undefined;
+    this.#heartbeatTimer?.cancel();
+    if (redis === undefined) return;
+    redis.removeAllListeners();
+    redis.on('error', () => undefined);
+    redis.disconnect();
+    redis.stream?.destroy();
+  }
+
+  /** A half-open link delivers nothing and reports nothing: only a question that stays unanswered shows it. */
+  #scheduleHeartbeat(redis: Redis): void {
+    const { connection, clock } = this.#options;
+    this.#heartbeatTimer = clock.after(connection.heartbeatMs, () => {
+      withDeadline(redis.ping(), { timeoutMs: connection.timeoutMs, what: 'PING', clock }).then(
+        () => {
+          this.#misses = 0;
+          if (redis === this.#redis) this.#scheduleHeartbeat(redis);
+        },
+        () => {
+          this.#misses += 1;
+          if (redis !== this.#redis) return;
+          if (this.#misses >= 2) this.#lost('the server went silent');
+          else this.#scheduleHeartbeat(redis);
+        },
+      );
+    });
+  }
+
+  get #wanted(): boolean {
+    return this.#listeners.channel.size + this.#listeners.pattern.size > 0;
+  }
+
+  /** True when the server has to be asked for the name: nobody listened to it before. */
+  #add(kind: Kind, name: string, listener: SubscribeOptions): boolean {
+    const known = this.#listeners[kind].get(name);
+    if (known !== undefined) {
+      known.add(listener);
+      return false;
+    }
+    this.#listeners[kind].set(name, new Set([listener]));
+    return true;
+  }
+
+  async #remove(listener: SubscribeOptions): Promise<void> {
+    const left: Record<Kind, string[]> = { channel: [], pattern: [] };
+    for (const kind of ['channel', 'pattern'] as const) {
+      for (const [name, listeners] of this.#listeners[kind]) {
+        if (!listeners.delete(listener) || listeners.size > 0) continue;
+        this.#listeners[kind].delete(name);
+        left[kind].push(name);
+      }
+    }
+    if (!this.#wanted) {
+      // Nobody listens: the connection is not kept for later.
+      this.#retryTimer?.cancel();
+      this.#drop();
+      return;
+    }
+    const redis = this.#ready;
+    if (redis === undefined) return;
+    const { timeoutMs } = this.#options.connection;
+    const leaving = Promise.all([
+      left.channel.length > 0 ? redis.unsubscribe(...left.channel) : undefined,
+      left.pattern.length > 0 ? redis.punsubscribe(...left.pattern) : undefined,
+    ]);
+    // When the server does not answer, the name is simply not asked for again after the next connection.
+    await withDeadline(leaving, { timeoutMs, what: 'unsubscribe' }).catch(() => undefined);
+  }
+
+  #deliver(kind: Kind, name: string, message: { channel: string; pattern?: string; payload: Buffer }): void {
+    for (const listener of this.#listeners[kind].get(name) ?? []) {
+      try {
+        listener.onMessage(message);
+      } catch (error) {
+        this.#publish('handler-error', error instanceof Error ? error.name : 'unknown');
+      }
+    }
+  }
+
+  #tellGap(): void {
+    const all = [...this.#listeners.channel.values(), ...this.#listeners.pattern.values()];
+    const listeners = new Set(all.flatMap((set) => [...set]));
+    for (const listener of listeners) {
+      try {
+        listener.onGap?.();
+      } catch (error) {
+        this.#publish('handler-error', error instanceof Error ? error.name : 'unknown');
+      }
+    }
+  }
+
+  #publish(what: string, outcome: string): void {
+    if (!this.#telemetry.active) return;
+    this.#telemetry.publish({ name: `pubsub.${what}`, subject: this.#options.connection.name, outcome });
+  }
+}
