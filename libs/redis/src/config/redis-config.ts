@@ -1,0 +1,105 @@
+/** The configuration of one module: checked once, at boot, and not to be changed after. */
+import { inspect } from 'node:util';
+import {
+  DEFAULT_CONNECTION,
+  UnknownConnectionError,
+  type ClusterParams,
+  type ResolvedConnection,
+} from '../connection/index.js';
+import type { RedisModuleOptions } from '../redis.options.js';
+import {
+  paramsOfCluster,
+  paramsOfSentinels,
+  paramsOfServer,
+  type ConnectionParams,
+} from './driver-params.js';
+import type { Env } from './environment.js';
+import { loadConfig } from './load-config.js';
+
+/**
+ * @example
+ * const config = new RedisConfig({ namespace: 'shop' }); // the address from REDIS_URL
+ * const client = new Redis(await config.getConnectionParams());
+ * await client.connect();
+ */
+export class RedisConfig {
+  readonly namespace: string;
+  readonly defaultConnection: ResolvedConnection;
+  /** The further ones, by name. */
+  readonly connections: ReadonlyMap<string, ResolvedConnection>;
+  /** `REDIS_CACHE_TTL` in milliseconds. */
+  readonly cacheTtlMs: number | undefined;
+  /** `REDIS_SESSION_TTL` in milliseconds. */
+  readonly sessionTtlMs: number | undefined;
+  /** Where the address was found: `'REDIS_URL'`, `'options.url'`, `'nothing: embedded'`. */
+  readonly source: string;
+  /** What is allowed and probably not meant, one line each, without secrets. */
+  readonly warnings: readonly string[];
+
+  /** @throws InvalidConfigError with everything that is wrong */
+  constructor(options: RedisModuleOptions = {}, env: Env = process.env) {
+    const loaded = loadConfig(options, env);
+    this.namespace = loaded.namespace;
+    this.defaultConnection = loaded.defaultConnection;
+    this.connections = loaded.connections;
+    this.cacheTtlMs = loaded.cacheTtlMs;
+    this.sessionTtlMs = loaded.sessionTtlMs;
+    this.source = loaded.source;
+    this.warnings = loaded.warnings;
+  }
+
+  /** From the environment alone. */
+  static fromEnv(env: Env = process.env): RedisConfig {
+    return new RedisConfig({}, env);
+  }
+
+  /**
+   * What `new Redis(params)` of ioredis takes for a standalone server: fail-fast, so `await client.connect()`
+   * before the first command. A password that is a function is asked now; ask again to follow a rotation.
+   * @throws TopologyMismatchError when the connection is a cluster, behind sentinels, or embedded
+   */
+  async getConnectionParams(name: string = DEFAULT_CONNECTION): Promise<ConnectionParams> {
+    return paramsOfServer(this.#connection(name));
+  }
+
+  /** As {@link getConnectionParams}, for `new Cluster(params.nodes, params.options)`. */
+  async getClusterParams(name: string = DEFAULT_CONNECTION): Promise<ClusterParams> {
+    return paramsOfCluster(this.#connection(name));
+  }
+
+  /** As {@link getConnectionParams}, for `new Redis(params)` behind sentinels. */
+  async getSentinelParams(name: string = DEFAULT_CONNECTION): Promise<ConnectionParams> {
+    return paramsOfSentinels(this.#connection(name));
+  }
+
+  /** Safe to log: addresses and topologies, no login. */
+  toJSON(): Record<string, unknown> {
+    const all = [this.defaultConnection, ...this.connections.values()];
+    return {
+      namespace: this.namespace,
+      source: this.source,
+      connections: Object.fromEntries(
+        all.map(({ name, topology, addresses, db, tls }) => [
+          name,
+          { topology, addresses, db, tls: tls !== undefined },
+        ]),
+      ),
+      ...(this.cacheTtlMs === undefined ? {} : { cacheTtlMs: this.cacheTtlMs }),
+      ...(this.sessionTtlMs === undefined ? {} : { sessionTtlMs: this.sessionTtlMs }),
+      ...(this.warnings.length === 0 ? {} : { warnings: this.warnings }),
+    };
+  }
+
+  [inspect.custom](): string {
+    return `RedisConfig ${inspect(this.toJSON(), { depth: 5 })}`;
+  }
+
+  #connection(name: string): ResolvedConnection {
+    const found = name === DEFAULT_CONNECTION ? this.defaultConnection : this.connections.get(name);
+    if (found !== undefined) return found;
+    const known = [DEFAULT_CONNECTION, ...this.connections.keys()].join(', ');
+    throw new UnknownConnectionError(`there is no connection '${name}', only: ${known}`, {
+      hint: `add it to the options: connections: { ${name}: { url: 'redis://...' } }`,
+    });
+  }
+}
