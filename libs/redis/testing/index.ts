@@ -1,0 +1,20 @@
+export { createChaosClient, type ChaosClient, type ChaosOptions } from './chaos-client.js';
+export {
+  runContract,
+  type Contract,
+  type ContractCase,
+  type ContractResult,
+  type ContractRunner,
+  type ContractTarget,
+  type ContractTools,
+} from './contract/contract.js';
+export { createRandom, type Random } from './contract/random.js';
+export { redisAdapterContract } from './contract/redis-adapter.contract.js';
+export { redisClientContract } from './contract/redis-client.contract.js';
+export {
+  scriptContract,
+  type DrawInput,
+  type ScriptContractOptions,
+  type ScriptInput,
+} from './contract/script.contract.js';
+export { FakeClock, type FakeClockOptions } from './fake-clock.js';
