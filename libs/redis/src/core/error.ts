@@ -74,11 +74,14 @@ export function safeCause(error: unknown): Error {
 
 /** Removes what may quote a caller's data: command arguments and the user part of a connection string. */
 export function safeMessage(message: string): string {
-  return message
-    .replace(/,? with args beginning with:.*$/su, '')
-    .replace(/(rediss?:\/\/)[^@/\s]*@/giu, '$1***@')
-    .replace(/\s+/gu, ' ')
-    .slice(0, 300);
+  return (
+    message
+      .replace(/,? with args beginning with:.*$/su, '')
+      // Up to the last @: a password that was not percent-encoded may hold one, or a slash.
+      .replace(/(rediss?:\/\/)\S*@/giu, '$1***@')
+      .replace(/\s+/gu, ' ')
+      .slice(0, 300)
+  );
 }
 
 function stackFrames(stack: string): string {
