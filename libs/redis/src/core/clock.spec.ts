@@ -17,6 +17,16 @@ describe('systemClock', () => {
     expect(seen).toEqual([]);
   });
 
+  it('waits longer than a timer of Node can: thirty days are not a millisecond', async () => {
+    let early = false;
+    const timer = systemClock.after(30 * 86_400_000, () => {
+      early = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    timer.cancel();
+    expect(early).toBe(false);
+  });
+
   it('lets the process end under a timer that is not asked to keep it', () => {
     const holding = (): number =>
       process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;

@@ -18,12 +18,20 @@ export interface Clock {
   turn(callback: () => void): void;
 }
 
+/** A longer `setTimeout` fires at once: Node keeps the delay in 31 bits. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
   after(ms, callback, options) {
-    const timer = setTimeout(callback, ms);
-    if (options?.keepAlive !== true) timer.unref();
+    let timer: NodeJS.Timeout;
+    const arm = (left: number): void => {
+      const step = Math.min(left, LONGEST_TIMER_MS);
+      timer = setTimeout(() => (left > step ? arm(left - step) : callback()), step);
+      if (options?.keepAlive !== true) timer.unref();
+    };
+    arm(ms);
     return { cancel: () => clearTimeout(timer) };
   },
   turn(callback) {

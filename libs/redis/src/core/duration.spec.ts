@@ -62,7 +62,10 @@ describe('parseDuration', () => {
 
   it('says how to write one', () => {
     expect(() => parseDuration('soon' as Duration)).toThrow(
-      expect.objectContaining({ code: 'INVALID_DURATION', hint: expect.stringContaining("'30s'") }),
+      expect.objectContaining({
+        code: 'INVALID_DURATION',
+        hint: expect.stringContaining("'30s'") as unknown,
+      }),
     );
   });
 });

@@ -1,4 +1,4 @@
-import { channel } from 'node:diagnostics_channel';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { expect, it } from 'vitest';
 import { onTelemetry, telemetryChannel, type TelemetryEvent } from './telemetry.js';
 
@@ -33,8 +33,8 @@ it('hands events to all who listen to the capability, and to nobody else', () =>
 it('is a plain diagnostics channel, so that others may listen without this package', () => {
   const heard: unknown[] = [];
   const listener = (message: unknown): void => void heard.push(message);
-  channel('anbar:sample-plain').subscribe(listener);
+  subscribe('anbar:sample-plain', listener);
   telemetryChannel('sample-plain').publish(event);
-  channel('anbar:sample-plain').unsubscribe(listener);
+  unsubscribe('anbar:sample-plain', listener);
   expect(heard).toEqual([event]);
 });
