@@ -4,7 +4,8 @@
  * Builds the library into a temporary folder (so no stale file of an older build gets in), packs it, and then
  *   1. holds the tarball's file list against what belongs there,
  *   2. has publint (strict) and attw (ESM only) read the tarball,
- *   3. installs it into an empty Nest project, once ESM and once CommonJS through require(esm), and boots both.
+ *   3. installs it into empty Nest projects (ESM, CommonJS through require(esm), and ESM on the Nest before),
+ *      and boots each on this Node and on every later one that is supported.
  * Every part is run even if one before it failed; the exit code tells.
  */
 import { spawn } from 'node:child_process';
@@ -23,6 +24,8 @@ const ALWAYS = ['package.json', 'README.md', 'LICENSE'];
 const BUILT = /^dist\/(?<source>(?:src|testing)\/.+?)(?:\.d\.ts|\.js|\.js\.map)$/u;
 /** What `nest new` puts into a project; everything else has to come with the tarball or as its peer. */
 const NEST_PROJECT = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];
+/** Besides the one this runs on, which CI keeps at the oldest that is supported. */
+const LATER_NODES = [22, 24, 26];
 
 const temporary = await mkdtemp(join(tmpdir(), 'anbar-packaging-'));
 try {
@@ -32,10 +35,9 @@ try {
   await part('publint', () => checkWithPublint(tarball));
   await part('attw', () => checkWithAttw(tarball));
   await part('install scripts', () => checkScripts(manifest));
-  await Promise.all([
-    part('boot, ESM', () => boot(tarball, 'main.mjs', { type: 'module' })),
-    part('boot, CommonJS', () => boot(tarball, 'main.cjs', { type: 'commonjs' })),
-  ]);
+  await part('boot, ESM', () => boot(tarball, 'main.mjs', { type: 'module' }));
+  await part('boot, CommonJS', () => boot(tarball, 'main.cjs', { type: 'commonjs' }));
+  await part('boot, Nest 11', () => boot(tarball, 'main.mjs', { type: 'module', nest: '^11' }));
 } catch (error) {
   report('pack', error);
 } finally {
@@ -114,32 +116,22 @@ function checkScripts(manifest) {
   return 'none';
 }
 
-async function boot(tarball, main, packageJson) {
-  const project = join(temporary, basename(main).replace('.', '-'));
-  await mkdir(project);
+async function boot(tarball, main, { type, nest }) {
+  const project = await mkdtemp(join(temporary, 'project-'));
   const { dependencies: ours } = await readJson(join(REPOSITORY, 'package.json'));
-  const dependencies = Object.fromEntries(NEST_PROJECT.map((name) => [name, ours[name]]));
-  await writeFile(
-    join(project, 'package.json'),
-    JSON.stringify({ private: true, ...packageJson, dependencies }),
+  const dependencies = Object.fromEntries(
+    NEST_PROJECT.map((name) => [name, name.startsWith('@nestjs/') ? (nest ?? ours[name]) : ours[name]]),
   );
+  await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, type, dependencies }));
   await cp(join(CONSUMERS, main), join(project, main));
-  await run(
-    'npm',
-    [
-      'install',
-      tarball,
-      '--prefer-offline',
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-      '--no-package-lock',
-    ],
-    project,
-  );
+  const quietly = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'];
+  await run('npm', ['install', tarball, ...quietly], project);
   const seen = (await run(process.execPath, [main], project)).trim();
+  for (const major of LATER_NODES) {
+    await run('npx', ['--yes', '--prefer-offline', '-p', `node@${major}`, 'node', main], project);
+  }
   const { version } = await readJson(join(project, 'node_modules/@nestjs/core/package.json'));
-  return `Nest ${version}, Node ${process.versions.node}: ${seen}`;
+  return `Nest ${version}, Node ${[process.versions.node, ...LATER_NODES].join(', ')}: ${seen}`;
 }
 
 /** Runs a program to its end and returns what it printed; a non-zero exit is an error that carries it all. */

@@ -64,6 +64,9 @@ const BROTLI: Algorithm = {
   unpack: zlib.brotliDecompress,
 };
 
+/** `ZSTD_c_compressionLevel`, which the constants of older versions of Node do not name. */
+const ZSTD_LEVEL = 100;
+
 const ALGORITHMS: Readonly<Record<CompressionName, Algorithm | undefined>> = {
   gzip: GZIP,
   brotli: BROTLI,
@@ -79,9 +82,6 @@ export function compressionOf(wire: number): CompressionName | 'none' {
 export function wireOf(name: CompressionName | 'none'): number {
   return BY_WIRE.indexOf(name);
 }
-
-/** `ZSTD_c_compressionLevel`, which the constants of older versions of Node do not name. */
-const ZSTD_LEVEL = 100;
 
 /** zstd came to `node:zlib` with Node 22.15 and 23.8; the types of older versions do not know it. */
 export function zstdOf(library: object): Algorithm | undefined {
