@@ -10,6 +10,8 @@ import {
   type PipelineResult,
   type RedisClient,
   type SubscribeOptions,
+  type TrackOptions,
+  type Tracking,
 } from '../src/connection/index.js';
 import { abortReason, parsePositiveDuration, sleep, systemClock, type Clock } from '../src/core/index.js';
 
@@ -57,6 +59,7 @@ class WeatheredClient implements ChaosClient {
   readonly #random: () => number;
   readonly #timeoutMs: number;
   readonly #gaps = new Set<() => void>();
+  readonly #trackers = new Set<() => void>();
   readonly #lost = new Set<(detail: ClientEvents['lost']) => void>();
   #weather: Weather = FAIR;
 
@@ -91,12 +94,13 @@ class WeatheredClient implements ChaosClient {
   partition(): void {
     this.#weather = { kind: 'partitioned' };
     for (const listener of this.#lost) listener({ node: 'chaos', reason: 'partitioned' });
+    for (const tell of this.#trackers) tell();
   }
 
   heal(): void {
     const wasPartitioned = this.#weather.kind === 'partitioned';
     this.#weather = FAIR;
-    if (wasPartitioned) for (const tell of this.#gaps) tell();
+    if (wasPartitioned) for (const tell of [...this.#gaps, ...this.#trackers]) tell();
   }
 
   connect(...args: Parameters<RedisClient['connect']>): Promise<void> {
@@ -146,6 +150,34 @@ class WeatheredClient implements ChaosClient {
       close: () => {
         this.#gaps.delete(tell);
         return subscription.close();
+      },
+    };
+  }
+
+  track(options: TrackOptions): Tracking {
+    const away = (): boolean => this.#weather.kind === 'partitioned';
+    const tracking = this.#inner.track({
+      ...options,
+      onInvalidate: (keys) => {
+        if (!away()) options.onInvalidate(keys);
+      },
+      onState: (state, reason) => {
+        if (!away()) options.onState(state, reason);
+      },
+    });
+    const tell = (): void =>
+      away() ? options.onState('lost', 'partitioned') : options.onState(tracking.state, tracking.reason);
+    this.#trackers.add(tell);
+    return {
+      get state() {
+        return away() ? 'lost' : tracking.state;
+      },
+      get reason() {
+        return away() ? 'partitioned' : tracking.reason;
+      },
+      close: () => {
+        this.#trackers.delete(tell);
+        return tracking.close();
       },
     };
   }

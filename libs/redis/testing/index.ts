@@ -18,3 +18,5 @@ export {
   type ScriptInput,
 } from './contract/script.contract.js';
 export { FakeClock, type FakeClockOptions } from './fake-clock.js';
+export { knownDivergences, type KnownDivergence } from './keyspace-model/known-divergences.js';
+export { randomCommand, type RandomCommand } from './keyspace-model/random-commands.js';

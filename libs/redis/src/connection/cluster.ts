@@ -33,6 +33,7 @@ interface Range {
 const REFRESH_MS = 15_000;
 /** While something is wrong it is read this often. */
 const SEARCH_MS = 150;
+const SEARCH_MAX_MS = 600;
 const ANSWER_MS = 300;
 
 export class ClusterRouter implements Router {
@@ -148,7 +149,7 @@ export class ClusterRouter implements Router {
     const owners = this.#slots[request.slot];
     if (owners === undefined) return undefined;
     const { readFrom } = this.#context.connection;
-    if (!request.readOnly || readFrom === 'primary' || owners.replicas.length === 0) return owners.primary;
+    if (!request.readOnly || readFrom === 'primary') return owners.primary;
     const ready = owners.replicas.filter((pool) => pool.ready);
     const replica = ready[this.#turn++ % Math.max(1, ready.length)];
     return replica ?? (readFrom === 'replica' ? owners.replicas[0] : owners.primary);
@@ -194,11 +195,14 @@ export class ClusterRouter implements Router {
   async #search(): Promise<void> {
     if (this.#searching) return;
     this.#searching = true;
+    let pauseMs = SEARCH_MS;
     try {
       while (!this.#stop.signal.aborted) {
         const learnt = await this.#refresh();
         if (learnt && this.ready) break;
-        await this.#pause(this.#layout === '' ? 20 : SEARCH_MS);
+        await this.#pause(this.#layout === '' ? 20 : pauseMs);
+        // A fleet that looks for a node which stays away must not become a load of its own.
+        pauseMs = Math.min(SEARCH_MAX_MS, pauseMs * 1.15);
       }
     } catch {
       // Aborted by close().
@@ -257,9 +261,7 @@ export class ClusterRouter implements Router {
     }
     this.#dropUnused(used);
     this.#releaseWaiting();
-    this.#context.onTopology(first ? 'the slots are known' : 'the slots have other owners');
-    // Where every primary was a seed, all links stood before anybody knew what they are for.
-    else for (const link of this.primaries()) if (link.ready) this.#context.events.onReady(link);
+    if (!first) this.#context.onTopology('the slots have other owners');
   }
 
   #dropUnused(used: ReadonlySet<ConnectionPool>): void {

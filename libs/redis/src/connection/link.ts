@@ -207,6 +207,16 @@ export class Link implements Carrier, RequestOwner {
     else this.#wire.end(reason);
   }
 
+  /**
+   * The server says it is a replica. After a failover another connection leads to the new primary; where the
+   * address is simply that of a replica it does not, so a fresh connection is not given up for it.
+   */
+  recycleForWrites(reason: string): void {
+    const wire = this.#wire;
+    if (wire === undefined || this.#clock.now() - wire.openedAt < STABLE_MS) return;
+    this.recycle(reason);
+  }
+
   isolate(): void {
     this.#reads?.isolate();
     this.#writes?.isolate();
@@ -326,15 +336,19 @@ export class Link implements Carrier, RequestOwner {
     this.#retryTimer = undefined;
     this.#epoch += 1;
     const epoch = this.#epoch;
+    this.#armAttemptTimer(epoch);
+    this.#open(epoch).catch((error: unknown) =>
+      this.#attemptFailed(epoch, error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  #armAttemptTimer(epoch: number): void {
     this.#attemptTimer?.cancel();
     this.#attemptTimer = this.#clock.after(this.#options.connectTimeoutMs, () => {
       const reason = `no connection within ${this.#options.connectTimeoutMs} ms`;
       if (this.#wire === undefined) this.#attemptFailed(epoch, reason);
       else this.#wire.end(reason);
     });
-    this.#open(epoch).catch((error: unknown) =>
-      this.#attemptFailed(epoch, error instanceof Error ? error.message : String(error)),
-    );
   }
 
   async #open(epoch: number): Promise<void> {
@@ -387,6 +401,9 @@ export class Link implements Carrier, RequestOwner {
         // A restricted user may not ask; that is no reason not to work for it.
         if (!/^(?:LOADING|MASTERDOWN|BUSY)/u.test(message)) return 'unknown';
         this.#setState('loading', message);
+        // It answers, so it is worth waiting for; but not with callers on the line.
+        this.#armAttemptTimer(epoch);
+        this.#giveUp(message);
         await new Promise<void>((resolve) => this.#clock.after(LOADING_POLL_MS, resolve));
       }
     }
@@ -564,6 +581,6 @@ function isSettled(request: Request): boolean {
 }
 
 /** The server knows us and will not let us in. */
-function isAuthProblem(reason: string): boolean {
+export function isAuthProblem(reason: string): boolean {
   return /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/iu.test(reason);
 }

@@ -40,12 +40,15 @@ import type {
   SubscribeOptions,
   Subscription,
   Topology,
+  TrackOptions,
+  Tracking,
 } from './redis-client.js';
 import type { Arg, Reply } from './reply.js';
 import { Request, type RequestOwner, type Settle } from './request.js';
 import type { Router, RouterContext } from './router.js';
 import type { Script } from './script.js';
 import { Subscriber } from './subscriber.js';
+import { Tracker } from './tracking.js';
 
 export interface ResilientClientOptions {
   readonly connection: ResolvedConnection;
@@ -60,19 +63,27 @@ const DEFAULT_DRAIN_MS = 2_000;
 
 type Listener = (detail: never) => void;
 
+interface SignalFollowers {
+  readonly requests: Set<Request>;
+  readonly onAbort: () => void;
+}
+
 export class ResilientClient implements RedisClient, RequestOwner {
   readonly name: string;
   readonly topology: Topology;
 
   readonly #connection: ResolvedConnection;
   readonly #clock: Clock;
+  readonly #random: () => number;
   readonly #router: Router;
   readonly #keeper: DeadlineKeeper;
   readonly #budget: RetryBudget;
   readonly #backoff: Backoff;
   readonly #attempts: number;
   readonly #subscriber: Subscriber;
+  readonly #trackers = new Set<Tracker>();
   readonly #telemetry: TelemetryChannel = telemetryChannel('connection');
+  readonly #followers = new Map<AbortSignal, SignalFollowers>();
   readonly #listeners = new Map<keyof ClientEvents, Set<Listener>>();
   #state: 'idle' | 'open' | 'draining' | 'closed' = 'idle';
   #since: number;
@@ -85,6 +96,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
     this.name = connection.name;
     this.#connection = connection;
     this.#clock = clock;
+    this.#random = random;
     this.#since = clock.wallNow();
     this.#attempts = retry.attempts;
     this.#budget = new RetryBudget({ ratio: retry.budget }, clock);
@@ -205,6 +217,24 @@ export class ResilientClient implements RedisClient, RequestOwner {
     return this.#subscriber.subscribe(options);
   }
 
+  track(options: TrackOptions): Tracking {
+    this.#assertOpen();
+    this.#start();
+    const tracker = new Tracker(
+      {
+        connection: this.#connection,
+        clock: this.#clock,
+        random: this.#random,
+        targets: () => this.#router.trackingTargets(),
+        on: (event, listener) => this.on(event, listener),
+        onClosed: (closed) => void this.#trackers.delete(closed),
+      },
+      options,
+    );
+    this.#trackers.add(tracker);
+    return tracker;
+  }
+
   status(): ClientStatus {
     const nodes = this.#router.links().map((link) => link.status());
     const good = this.#router.links().filter((link) => link.healthy).length;
@@ -301,6 +331,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
     request.carrier?.conclude(request, failure.counts ? 'failure' : 'ignored');
     if (failure.executed === 'unknown') request.uncertain = true;
     this.#router.onFailure(request, failure);
+    if (failure.kind === 'readonly') for (const tracker of this.#trackers) tracker.recycle(failure.message);
     const redirected = failure.kind === 'moved' || failure.kind === 'ask';
     if (redirected && request.redirects < MAX_REDIRECTS) {
       request.redirects += 1;
@@ -379,15 +410,31 @@ export class ResilientClient implements RedisClient, RequestOwner {
     if (this.#telemetry.active) this.#publish(request, 'command', outcome);
   }
 
+  /** One listener per signal, however many calls it serves: Node warns of a leak beyond ten. */
   #followSignal(request: Request, signal: AbortSignal): void {
-    const onAbort = (): void => {
-      if (request.settled) return;
-      // Giving up is the caller's choice and says nothing about the server.
-      request.carrier?.conclude(request, 'ignored');
-      this.#reject(request, abortReason(signal));
+    const followers = this.#followers.get(signal) ?? this.#listenTo(signal);
+    followers.requests.add(request);
+    request.detach = () => {
+      followers.requests.delete(request);
+      if (followers.requests.size > 0) return;
+      this.#followers.delete(signal);
+      signal.removeEventListener('abort', followers.onAbort);
     };
+  }
+
+  #listenTo(signal: AbortSignal): SignalFollowers {
+    const requests = new Set<Request>();
+    const onAbort = (): void => {
+      for (const request of [...requests]) {
+        // Giving up is the caller's choice and says nothing about the server.
+        request.carrier?.conclude(request, 'ignored');
+        this.#reject(request, abortReason(signal));
+      }
+    };
+    const followers = { requests, onAbort };
+    this.#followers.set(signal, followers);
     signal.addEventListener('abort', onAbort, { once: true });
-    request.detach = () => signal.removeEventListener('abort', onAbort);
+    return followers;
   }
 
   // -- errors -----------------------------------------------------------------------------------------------
@@ -461,6 +508,8 @@ export class ResilientClient implements RedisClient, RequestOwner {
       return;
     }
     this.#state = 'draining';
+    for (const tracker of this.#trackers) tracker.end('the client was closed');
+    this.#trackers.clear();
     const giveUpAt = this.#clock.now() + drainMs;
     while (this.#keeper.size > 0 && this.#clock.now() < giveUpAt) {
       await new Promise<void>((resolve) => this.#clock.after(5, resolve, { keepAlive: true }));

@@ -85,7 +85,7 @@ export class SentinelRouter implements Router {
 
   onFailure(_request: Request, failure: Failure): void {
     if (failure.kind !== 'readonly') return;
-    for (const link of this.#primary.links) link.recycle(failure.message);
+    for (const link of this.#primary.links) link.recycleForWrites(failure.message);
   }
 
   onTimeout(): void {

@@ -39,7 +39,7 @@ export class StandaloneRouter implements Router {
     // A name may have come to stand for another server: look it up anew.
     const { carrier } = request;
     if (failure.kind === 'readonly')
-      this.#pool.links.find((link) => link === carrier)?.recycle(failure.message);
+      this.#pool.links.find((link) => link === carrier)?.recycleForWrites(failure.message);
   }
 
   onTimeout(): void {

@@ -3,10 +3,10 @@
  * server, the last one leaving unsubscribes. Whenever the connection was away, every listener is told of the
  * gap, because messages sent meanwhile are lost.
  */
-import { Redis } from 'ioredis';
+import { Redis, ReplyError } from 'ioredis';
 import { safeMessage, telemetryChannel, withDeadline, type Clock, type Timer } from '../core/index.js';
 import { fullJitter, type Backoff } from '../resilience/index.js';
-import { ConnectionClosedError, NotConnectedError } from './connection.errors.js';
+import { ConnectionClosedError, NotConnectedError, RedisReplyError } from './connection.errors.js';
 import type { Address, ResolvedConnection } from './connection.options.js';
 import { subscriberProfile, targetOf } from './driver-options.js';
 import type { SubscribeOptions, Subscription } from './redis-client.js';
@@ -52,13 +52,13 @@ export class Subscriber {
   subscribe(options: SubscribeOptions): Subscription {
     const channels = options.channels ?? [];
     const patterns = options.patterns ?? [];
-    const added = {
-      channel: channels.filter((name) => this.#add('channel', name, options)),
-      pattern: patterns.filter((name) => this.#add('pattern', name, options)),
-    };
-    const ready = this.#confirm(added);
-    // A caller that only iterates never looks at `ready`; its failure must not end the process.
-    ready.catch(() => undefined);
+    for (const name of channels) this.#add('channel', name, options);
+    for (const name of patterns) this.#add('pattern', name, options);
+    const ready = this.#confirm({ channel: channels, pattern: patterns });
+    ready.catch((error: unknown) => {
+      // Refused is refused: it would only stand in the way of the names that are allowed.
+      if (error instanceof RedisReplyError) void this.#remove(options);
+    });
     let closing: Promise<void> | undefined;
     return {
       ready,
@@ -97,12 +97,36 @@ export class Subscriber {
       await new Promise<void>((resolve) => this.#waiters.add(resolve));
       this.#waiters.clear();
     }
-    await this.#send(this.#ready, added);
+    try {
+      await this.#send(this.#ready, added);
+    } catch (error) {
+      // The driver's own error carries the whole command.
+      if (!isRefusal(error)) throw error;
+      throw new RedisReplyError(error.message, { command: 'SUBSCRIBE' });
+    }
   }
 
   async #send(redis: Redis, names: Record<Kind, readonly string[]>): Promise<void> {
     if (names.channel.length > 0) await redis.subscribe(...names.channel);
     if (names.pattern.length > 0) await redis.psubscribe(...names.pattern);
+  }
+
+  /** Everything wanted in one go; when some name is refused, each on its own, so that it harms no other. */
+  async #sendAll(redis: Redis): Promise<void> {
+    const channels = [...this.#listeners.channel.keys()];
+    const patterns = [...this.#listeners.pattern.keys()];
+    try {
+      await this.#send(redis, { channel: channels, pattern: patterns });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      const alone = [
+        ...channels.map((name) => this.#send(redis, { channel: [name], pattern: [] })),
+        ...patterns.map((name) => this.#send(redis, { channel: [], pattern: [name] })),
+      ];
+      for (const outcome of await Promise.allSettled(alone)) {
+        if (outcome.status === 'rejected' && !isRefusal(outcome.reason)) throw outcome.reason;
+      }
+    }
   }
 
   async #open(): Promise<void> {
@@ -148,10 +172,7 @@ export class Subscriber {
   /** Subscribes to everything wanted, then tells that there was a gap, then lets new listeners in. */
   async #resume(redis: Redis): Promise<void> {
     try {
-      await this.#send(redis, {
-        channel: [...this.#listeners.channel.keys()],
-        pattern: [...this.#listeners.pattern.keys()],
-      });
+      await this.#sendAll(redis);
     } catch (error) {
       this.#lastError = error instanceof Error ? safeMessage(error.message) : 'unknown error';
       redis.disconnect();
@@ -214,15 +235,10 @@ export class Subscriber {
     return this.#listeners.channel.size + this.#listeners.pattern.size > 0;
   }
 
-  /** True when the server has to be asked for the name: nobody listened to it before. */
-  #add(kind: Kind, name: string, listener: SubscribeOptions): boolean {
-    const known = this.#listeners[kind].get(name);
-    if (known !== undefined) {
-      known.add(listener);
-      return false;
-    }
-    this.#listeners[kind].set(name, new Set([listener]));
-    return true;
+  #add(kind: Kind, name: string, listener: SubscribeOptions): void {
+    const listeners = this.#listeners[kind].get(name);
+    if (listeners === undefined) this.#listeners[kind].set(name, new Set([listener]));
+    else listeners.add(listener);
   }
 
   async #remove(listener: SubscribeOptions): Promise<void> {
@@ -277,4 +293,9 @@ export class Subscriber {
     if (!this.#telemetry.active) return;
     this.#telemetry.publish({ name: `pubsub.${what}`, subject: this.#options.connection.name, outcome });
   }
+}
+
+/** The server understood and said no; anything else is a matter of the connection. */
+function isRefusal(error: unknown): error is Error {
+  return error instanceof ReplyError;
 }

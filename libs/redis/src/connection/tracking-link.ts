@@ -145,9 +145,7 @@ export class TrackingLink {
     this.#drop();
     this.#retryTimer?.cancel();
     this.#retryTimer = clock.after(this.#delayFor(reason, state), () => this.#attempt());
-    // A server that has refused once and is away now has not become willing by that.
-    const told = this.#state === 'refused' && isNoConnection(reason) ? 'refused' : state;
-    this.#setState(told, reason);
+    this.#setState(state, reason);
   }
 
   #delayFor(reason: string, state: 'lost' | 'refused'): number {

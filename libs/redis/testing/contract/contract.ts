@@ -6,11 +6,11 @@ import { randomBytes } from 'node:crypto';
 
 export interface ContractTools<Subject> {
   /** A key of this case alone. Put a `{tag}` into the name where keys have to share a slot. */
-  key(name: string): string;
+  readonly key: (name: string) => string;
   /** Another subject on the same store, for cases that close it; disposed of after the case. */
-  another(): Promise<Subject>;
+  readonly another: () => Promise<Subject>;
   /** Empties the server's script cache, where there is one. */
-  flushScripts(): Promise<void>;
+  readonly flushScripts: () => Promise<void>;
 }
 
 export interface ContractCase<Subject> {
@@ -88,7 +88,7 @@ class ContractRun<Subject> {
       await each.run(await this.#subject, this.#tools(more));
       ok = true;
     } finally {
-      await Promise.all(more.map((subject) => this.#target.dispose?.(subject)));
+      for (const subject of more) await this.#target.dispose?.(subject);
       this.#target.onResult?.({ contract: this.#contract, target: this.#target.name, case: each.name, ok });
     }
   }

@@ -19,11 +19,14 @@ import type {
   ScanOptions,
   SubscribeOptions,
   Subscription,
+  TrackOptions,
+  Tracking,
 } from '../redis-client.js';
 import { replyItems, replyText } from '../reply.js';
 import type { Script } from '../script.js';
 import { EmbeddedEngine } from './embedded-engine.js';
 import { EmbeddedPubSub } from './embedded-pubsub.js';
+import { EmbeddedTracking } from './embedded-tracking.js';
 import { toBytesReply, toTextReply, type EngineReply } from './engine-reply.js';
 import type { Keyspace } from './keyspace.js';
 
@@ -53,6 +56,7 @@ class InProcessClient implements EmbeddedClient {
   readonly #clock: Clock;
   readonly #pubsub: EmbeddedPubSub;
   readonly #engine: EmbeddedEngine;
+  readonly #tracking: EmbeddedTracking;
   readonly #listeners = new Map<keyof ClientEvents, Set<Listener>>();
   #connected = false;
   #closed = false;
@@ -68,6 +72,7 @@ class InProcessClient implements EmbeddedClient {
       clock,
       publish: (channel, payload) => this.#pubsub.publish(channel, payload),
     });
+    this.#tracking = new EmbeddedTracking(name, this.#engine.keyspace);
   }
 
   get keyspace(): Keyspace {
@@ -89,6 +94,7 @@ class InProcessClient implements EmbeddedClient {
       this.#since = this.#clock.wallNow();
       this.#engine.stop();
       this.#pubsub.closeAll();
+      this.#tracking.closeAll();
     }
     return Promise.resolve();
   }
@@ -144,6 +150,10 @@ class InProcessClient implements EmbeddedClient {
         return Promise.resolve();
       },
     };
+  }
+
+  track(options: TrackOptions): Tracking {
+    return this.#tracking.track(options);
   }
 
   status(): ClientStatus {

@@ -45,6 +45,9 @@ export class Keyspace {
     this.limits = limits;
   }
 
+  /** Told of every key that is written, given another expiry, deleted, expired or evicted, as it happens. */
+  onChange: ((key: Bytes) => void) | undefined;
+
   /** Moves the clock on, before a command or script. */
   advanceTo(nowMs: number): void {
     this.now = Math.floor(nowMs);
@@ -123,6 +126,7 @@ export class Keyspace {
   put(key: Bytes, value: Value, expiresAt: number): void {
     const entry = this.#table.get(key) ?? this.#table.add(key, value);
     entry.value = value;
+    // Announces it too.
     this.setExpiry(entry, expiresAt);
     this.#weighAnew(entry);
   }
@@ -136,6 +140,7 @@ export class Keyspace {
     this.#table.setExpiry(entry, expiresAt);
     if (expiresAt < this.#soonest) this.#soonest = expiresAt;
     if (expiresAt < this.#soonestOfPass) this.#soonestOfPass = expiresAt;
+    this.onChange?.(entry.key);
   }
 
   /** True when there was something, expired entries not counted. */
@@ -175,8 +180,12 @@ export class Keyspace {
       const { value } = entry;
       // Renamed or deleted meanwhile: it is no longer counted.
       if (this.#table.get(entry.key) !== entry || typeof value === 'string') continue;
-      if (value.size === 0) this.#drop(entry);
-      else this.#weighAnew(entry);
+      if (value.size === 0) {
+        this.#drop(entry);
+        continue;
+      }
+      this.#weighAnew(entry);
+      this.onChange?.(entry.key);
     }
     this.#unsettled.clear();
   }
@@ -238,6 +247,7 @@ export class Keyspace {
     this.#table.remove(entry);
     this.#usedBytes -= entry.weight;
     entry.weight = 0;
+    this.onChange?.(entry.key);
   }
 }
 

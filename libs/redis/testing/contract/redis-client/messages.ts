@@ -112,8 +112,8 @@ export const messages: readonly ContractCase<RedisClient>[] = [
       const late = await listen(client, { channels: [key('late')], patterns: [key('pat*')] });
       await client.command('PUBLISH', [key('late'), '1']);
       await client.command('PUBLISH', [key('pattern'), '2']);
-      const messages = (await heard(late, 2)).toSorted();
-      assert.deepEqual(messages, [`${key('late')}: 1`, `${key('pat*')} ${key('pattern')}: 2`]);
+      const all = (await heard(late, 2)).toSorted();
+      assert.deepEqual(all, [`${key('late')}: 1`, `${key('pat*')} ${key('pattern')}: 2`]);
       assert.deepEqual(await marked(client, early, key('early')), []);
       await early.subscription.close();
       await late.subscription.close();
