@@ -1,13 +1,21 @@
 /** Starts the demo, says where to look, and leaves cleanly on Ctrl-C. */
 import 'reflect-metadata';
+import { ConsoleLogger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { isRedisModuleError, RedisAdapter } from '@anbar/nestjs-redis';
 import { AppModule } from './app.module.js';
 
 const DEFAULT_PORT = 3000;
 
+/** Nest logs what ends the boot with its stack; here it is told once, at the end of this file. */
+class DemoLogger extends ConsoleLogger {
+  override error(message: unknown, ...rest: unknown[]): void {
+    if (rest.at(-1) !== 'ExceptionHandler') super.error(message, ...rest);
+  }
+}
+
 async function main(): Promise<void> {
-  const app = await NestFactory.create(AppModule, { abortOnError: false });
+  const app = await NestFactory.create(AppModule, { abortOnError: false, logger: new DemoLogger() });
   const leave = (): void => {
     app.close().then(
       () => process.exit(0),
