@@ -182,6 +182,14 @@ class WeatheredClient implements ChaosClient {
     };
   }
 
+  isolate(node?: string): void {
+    this.#inner.isolate(node);
+  }
+
+  restore(node?: string): void {
+    this.#inner.restore(node);
+  }
+
   status(): ClientStatus {
     const status = this.#inner.status();
     return this.#weather.kind === 'partitioned' ? { ...status, health: 'down' } : status;

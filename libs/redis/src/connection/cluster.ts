@@ -261,7 +261,7 @@ export class ClusterRouter implements Router {
     }
     this.#dropUnused(used);
     this.#releaseWaiting();
-    if (!first) this.#context.onTopology('the slots have other owners');
+    this.#context.onTopology(first ? 'the slots are known' : 'the slots have other owners');
   }
 
   #dropUnused(used: ReadonlySet<ConnectionPool>): void {

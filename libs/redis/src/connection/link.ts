@@ -129,9 +129,7 @@ export class Link implements Carrier, RequestOwner {
 
   /** Connected, and nothing speaks against it. */
   get healthy(): boolean {
-    return (
-      this.ready && this.#silences === 0 && this.#reads?.state !== 'open' && this.#writes?.state !== 'open'
-    );
+    return this.ready && this.#silences === 0 && lets(this.#reads) && lets(this.#writes);
   }
 
   /** Why it is not ready, without secrets. */
@@ -574,6 +572,10 @@ export class Link implements Carrier, RequestOwner {
       timer?.cancel();
     }
   }
+}
+
+function lets(breaker: CircuitBreaker | undefined): boolean {
+  return breaker === undefined || breaker.state === 'closed' || breaker.state === 'half-open';
 }
 
 function isSettled(request: Request): boolean {

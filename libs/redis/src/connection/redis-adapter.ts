@@ -76,6 +76,15 @@ export class RedisAdapter<Native = unknown> {
     return this.#client.status();
   }
 
+  /** Takes a node out by hand, by its name in `status()`, or all of them: calls fail at once until `restore`. */
+  isolate(node?: string): void {
+    this.#client.isolate(node);
+  }
+
+  restore(node?: string): void {
+    this.#client.restore(node);
+  }
+
   async get<T = unknown>(key: Key, options?: CallOptions): Promise<T | undefined> {
     return decode<T>(await this.#client.command<string | null>('GET', [toKey(key)], options));
   }

@@ -158,5 +158,8 @@ export interface RedisClient {
   track(options: TrackOptions): Tracking;
 
   status(): ClientStatus;
+  /** Takes a node out by hand, or all of them: calls to it fail at once until `restore`. */
+  isolate(node?: string): void;
+  restore(node?: string): void;
   on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): () => void;
 }

@@ -255,7 +255,6 @@ export class ResilientClient implements RedisClient, RequestOwner {
     return () => void listeners.delete(listener);
   }
 
-  /** Takes the node out by hand: calls to it fail at once until `restore`. */
   isolate(node?: string): void {
     for (const link of this.#router.links()) if (node === undefined || link.node === node) link.isolate();
   }

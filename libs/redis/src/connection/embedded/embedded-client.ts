@@ -5,6 +5,7 @@
  * command, pipeline and script is atomic, and a deadline never has anything to wait for.
  */
 import { abortReason, parsePositiveDuration, systemClock, type Clock } from '../../core/index.js';
+import { CircuitOpenError } from '../../resilience/index.js';
 import { assertShareable } from '../command-table.js';
 import { ConnectionClosedError, RedisReplyError } from '../connection.errors.js';
 import type {
@@ -60,6 +61,7 @@ class InProcessClient implements EmbeddedClient {
   readonly #listeners = new Map<keyof ClientEvents, Set<Listener>>();
   #connected = false;
   #closed = false;
+  #isolated = false;
   #since: number;
 
   constructor({ name, maxEntries, maxBytes, clock = systemClock }: EmbeddedClientOptions) {
@@ -156,14 +158,23 @@ class InProcessClient implements EmbeddedClient {
     return this.#tracking.track(options);
   }
 
+  isolate(): void {
+    this.#isolated = true;
+  }
+
+  restore(): void {
+    this.#isolated = false;
+  }
+
   status(): ClientStatus {
+    const breaker = this.#isolated ? 'isolated' : 'off';
     const since = this.#since;
     const node = {
       node: NODE,
       state: this.#closed ? 'closed' : 'ready',
       role: 'primary',
       latencyMs: this.#closed ? null : 0,
-      breaker: { reads: 'off', writes: 'off' },
+      breaker: { reads: breaker, writes: breaker },
       inFlight: 0,
       reason: this.#closed ? 'closed by disconnect()' : null,
       since,
@@ -171,7 +182,7 @@ class InProcessClient implements EmbeddedClient {
     return {
       name: this.name,
       topology: 'embedded',
-      health: this.#closed ? 'down' : 'up',
+      health: this.#closed || this.#isolated ? 'down' : 'up',
       nodes: [node],
       since,
     };
@@ -205,6 +216,7 @@ class InProcessClient implements EmbeddedClient {
   /** As on the other clients: a closed one answers nothing, and bad options are refused before anything is done. */
   #assertWanted(options: CallOptions | undefined): void {
     if (this.#closed) throw closedError(this.name);
+    if (this.#isolated) throw isolatedError(this.name);
     if (options?.signal?.aborted === true) throw abortReason(options.signal);
     if (options?.timeout !== undefined) parsePositiveDuration(options.timeout, 'timeout');
   }
@@ -237,6 +249,16 @@ class InProcessClient implements EmbeddedClient {
       }
     }
   }
+}
+
+function isolatedError(name: string): CircuitOpenError {
+  const reason = 'isolated by hand';
+  return new CircuitOpenError({
+    what: `the embedded client '${name}'`,
+    state: 'isolated',
+    reason,
+    retryInMs: undefined,
+  });
 }
 
 function closedError(name: string): ConnectionClosedError {

@@ -118,6 +118,19 @@ export const life: readonly ContractCase<RedisClient>[] = [
     },
   },
   {
+    name: 'an isolated client refuses at once and says so, and serves again when restored',
+    async run(client, { key }) {
+      await client.command('SET', [key('k'), 'v']);
+      client.isolate();
+      await rejection(client.command('GET', [key('k')]), 'CIRCUIT_OPEN');
+      const { health, nodes } = client.status();
+      client.restore();
+      assert.equal(health, 'down');
+      assert.ok(nodes.every((node) => node.breaker.reads === 'isolated'));
+      assert.equal(await client.command('GET', [key('k')]), 'v');
+    },
+  },
+  {
     name: 'status tells of every node, in words and numbers that are known',
     async run(client, { key }) {
       await client.command('GET', [key('k')]);
