@@ -6,6 +6,10 @@
 import type { Clock, Timer } from '../core/index.js';
 import type { Request } from './request.js';
 
+/** A tick this late means that the event loop stood still. */
+const STALL_MS = 50;
+const STALL_GRACE_MS = 20;
+
 export class DeadlineKeeper {
   readonly #clock: Clock;
   readonly #onExpired: (requests: readonly Request[]) => void;
@@ -13,6 +17,7 @@ export class DeadlineKeeper {
   #first: Request | undefined;
   #size = 0;
   #timer: Timer | undefined;
+  #tickDueAt = 0;
 
   constructor(clock: Clock, tickMs: number, onExpired: (requests: readonly Request[]) => void) {
     this.#clock = clock;
@@ -31,7 +36,7 @@ export class DeadlineKeeper {
     this.#first = request;
     this.#size += 1;
     // The timer outlives an empty list by one tick, so that serial calls do not arm it once each.
-    this.#timer ??= this.#clock.after(this.#tickMs, this.#tick, { keepAlive: true });
+    if (this.#timer === undefined) this.#arm();
   }
 
   remove(request: Request): void {
@@ -60,16 +65,26 @@ export class DeadlineKeeper {
     this.#timer = undefined;
   }
 
+  #arm(): void {
+    this.#tickDueAt = this.#clock.now() + this.#tickMs;
+    this.#timer = this.#clock.after(this.#tickMs, this.#tick, { keepAlive: true });
+  }
+
   readonly #tick = (): void => {
     this.#timer = undefined;
     if (this.#size === 0) return;
-    this.#timer = this.#clock.after(this.#tickMs, this.#tick, { keepAlive: true });
+    const late = this.#clock.now() - this.#tickDueAt;
+    this.#arm();
     if (this.#expired().length === 0) return;
-    // After a stall of the event loop the answers may lie unread in the socket: let it be read first.
-    this.#clock.turn(() => {
-      const expired = this.#expired();
-      if (expired.length > 0) this.#onExpired(expired);
-    });
+    // After a stall of the event loop the answers may lie unread in the socket, and what was asked just before it
+    // has only now been sent: let the one be read, and the other be answered.
+    if (late > STALL_MS) this.#clock.after(STALL_GRACE_MS, this.#judge, { keepAlive: true });
+    else this.#clock.turn(this.#judge);
+  };
+
+  readonly #judge = (): void => {
+    const expired = this.#expired();
+    if (expired.length > 0) this.#onExpired(expired);
   };
 
   #expired(): Request[] {

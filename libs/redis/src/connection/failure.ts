@@ -41,16 +41,16 @@ const VERDICTS: ReadonlyMap<string, Verdict> = new Map([
   ['ASK', { kind: 'ask', retryable: true, counts: false }],
   ['NOSCRIPT', { kind: 'noscript', retryable: false, counts: false }],
   ['TRYAGAIN', { kind: 'not-now', retryable: true, counts: false }],
-  // The cluster is down, not the node that says so at once: with its breaker open, a node would be shunned for
-  // seconds after the election that healed the cluster.
+  // A node that says no at once is well: what it lacks is memory, a disk, its primary or the rest of the cluster.
+  // Asking costs it nothing, and with its breaker open it would be shunned for seconds after it was mended.
   ['CLUSTERDOWN', { kind: 'not-now', retryable: true, counts: false }],
   ['LOADING', { kind: 'not-now', retryable: true, counts: true }],
   ['BUSY', { kind: 'not-now', retryable: true, counts: true }],
-  ['MASTERDOWN', { kind: 'not-now', retryable: true, counts: true }],
-  ['NOREPLICAS', { kind: 'not-now', retryable: true, counts: true }],
-  ['MISCONF', { kind: 'not-now', retryable: true, counts: true }],
-  ['READONLY', { kind: 'readonly', retryable: true, counts: true }],
-  ['OOM', { kind: 'oom', retryable: false, counts: true }],
+  ['MASTERDOWN', { kind: 'not-now', retryable: true, counts: false }],
+  ['NOREPLICAS', { kind: 'not-now', retryable: true, counts: false }],
+  ['MISCONF', { kind: 'not-now', retryable: true, counts: false }],
+  ['READONLY', { kind: 'readonly', retryable: true, counts: false }],
+  ['OOM', { kind: 'oom', retryable: false, counts: false }],
   ['NOAUTH', { kind: 'auth', retryable: false, counts: false }],
   ['WRONGPASS', { kind: 'auth', retryable: false, counts: false }],
 ]);
