@@ -10,20 +10,17 @@ import {
   type TelemetryChannel,
   type Timer,
 } from '../core/index.js';
-import {
-  CircuitBreaker,
-  CircuitOpenError,
-  equalJitter,
-  fullJitter,
-  REFUSED,
-  type ResolvedBreaker,
-} from '../resilience/index.js';
+import { CircuitBreaker, CircuitOpenError, REFUSED, type ResolvedBreaker } from '../resilience/index.js';
 import type { Address } from './connection.options.js';
 import type { DriverOptions } from './driver-options.js';
 import { connectionClosed, notConnected, type Failure } from './failure.js';
+import { greet } from './greeting.js';
+import { ask } from './question.js';
+import { reconnectDelay } from './reconnect-delay.js';
 import type { BreakerView, NodeState, NodeStatus } from './redis-client.js';
-import { replyItems, replyText, type Reply } from './reply.js';
-import { Request, type Carrier, type RequestOwner } from './request.js';
+import type { Reply } from './reply.js';
+import type { Carrier, Request } from './request.js';
+import { SilenceWatch } from './silence-watch.js';
 import { Wire } from './wire.js';
 
 export interface LinkEvents {
@@ -60,17 +57,10 @@ export interface LinkOptions {
 const STABLE_MS = 1_000;
 /** A shorter one that served callers was lost by chance: however often that happens, the next attempt comes soon. */
 const FAILURES_WHEN_SERVED = 2;
-/** A refused connection costs the server nothing, so it is tried often and a restart is noticed at once. */
-const REFUSED_DELAY = { baseMs: 50, maxMs: 400 };
-/** A server that accepts and then fails pays for every attempt. */
-const FAILED_DELAY = { baseMs: 50, maxMs: 2_000 };
-/** A wrong password does not become right by asking again. */
-const AUTH_DELAY = { baseMs: 1_000, maxMs: 30_000 };
-const LOADING_POLL_MS = 100;
 
 export type Admission = 'admitted' | 'full' | 'unreachable' | 'circuit-open';
 
-export class Link implements Carrier, RequestOwner {
+export class Link implements Carrier {
   readonly #options: LinkOptions;
   readonly #clock: Clock;
   readonly #random: () => number;
@@ -78,13 +68,13 @@ export class Link implements Carrier, RequestOwner {
   readonly #reads: CircuitBreaker | undefined;
   readonly #writes: CircuitBreaker | undefined;
   readonly #waiting = new Set<Request>();
+  readonly #watch: SilenceWatch;
 
   #state: NodeState = 'idle';
   #since: number;
   #role: NodeStatus['role'] = 'unknown';
   #reason: string | null = null;
   #address: string | undefined;
-  #latencyMs: number | null = null;
   #wire: Wire | undefined;
   #queue: Request[] = [];
   #flushScheduled = false;
@@ -97,10 +87,6 @@ export class Link implements Carrier, RequestOwner {
   #graceTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
   #attemptTimer: Timer | undefined;
-  #heartbeatTimer: Timer | undefined;
-  #pingSentAt = -1;
-  #silences = 0;
-  #lastSilenceAt = -1;
   /** Counts attempts, so that what belongs to an earlier one is not taken for the present one. */
   #epoch = 0;
 
@@ -109,6 +95,12 @@ export class Link implements Carrier, RequestOwner {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#since = this.#clock.wallNow();
+    this.#watch = new SilenceWatch({
+      clock: this.#clock,
+      heartbeatMs: options.heartbeatMs,
+      timeoutMs: options.timeoutMs,
+      onSilent: (wire) => wire.end('the server went silent', connectionClosed('the server went silent')),
+    });
     if (options.breaker !== false) {
       this.#reads = this.#createBreaker(options.breaker, 'reads');
       this.#writes = this.#createBreaker(options.breaker, 'writes');
@@ -129,7 +121,7 @@ export class Link implements Carrier, RequestOwner {
 
   /** Connected, and nothing speaks against it. */
   get healthy(): boolean {
-    return this.ready && this.#silences === 0 && lets(this.#reads) && lets(this.#writes);
+    return this.ready && this.#watch.calm && lets(this.#reads) && lets(this.#writes);
   }
 
   /** Why it is not ready, without secrets. */
@@ -182,19 +174,9 @@ export class Link implements Carrier, RequestOwner {
     return new CircuitOpenError({ what: request.name, state: 'open', reason, retryInMs: undefined });
   }
 
-  /**
-   * A deadline passed. When not a byte has come since the request was written, the peer may be frozen or the
-   * link half open: the second such silence in a row drops the socket.
-   */
   noteTimeout(request: Request): void {
     this.#waiting.delete(request);
-    const wire = this.#wire;
-    if (wire === undefined || !request.hadFairTime || !this.ready) return;
-    if (wire.lastReadAt >= request.sentAt) {
-      this.#silences = 0;
-      return;
-    }
-    this.#noteSilence(wire);
+    this.#watch.noteTimeout(request);
   }
 
   /** Gives the present socket up and makes a new one: the topology says this is the wrong server. */
@@ -240,7 +222,7 @@ export class Link implements Carrier, RequestOwner {
       node: this.node,
       state: this.#state,
       role: this.#role,
-      latencyMs: this.#latencyMs,
+      latencyMs: this.#watch.latencyMs,
       breaker: { reads: this.#reads?.state ?? 'off', writes: this.#writes?.state ?? 'off' },
       inFlight: this.load,
       reason: this.#reason,
@@ -248,33 +230,11 @@ export class Link implements Carrier, RequestOwner {
     };
   }
 
-  // -- requests of its own: the hand-shake and the heartbeat ------------------------------------------------
-
-  replied(request: Request, reply: Reply): void {
-    request.settled = true;
-    request.settle.resolve(reply);
-  }
-
-  failed(request: Request, failure: Failure): void {
-    request.settled = true;
-    request.settle.reject(new Error(failure.message));
-  }
-
-  /** A question of the room itself to this very server, past queue and breaker. */
+  /** A question of the room itself to this very server. */
   ask(name: string, args: readonly string[], timeoutMs: number): Promise<Reply> {
     const wire = this.#wire;
     if (wire === undefined || !this.ready) return Promise.reject(new Error(this.#reason ?? 'not connected'));
-    return withDeadline(this.#ask(wire, name, args), { timeoutMs, what: name, clock: this.#clock });
-  }
-
-  #ask(wire: Wire, name: string, args: readonly string[] = []): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const request = new Request(this, name, args, { resolve, reject });
-      request.readOnly = true;
-      request.idempotent = true;
-      request.startedAt = this.#clock.now();
-      wire.send([request]);
-    });
+    return withDeadline(ask(wire, name, args), { timeoutMs, what: name, clock: this.#clock });
   }
 
   // -- admission --------------------------------------------------------------------------------------------
@@ -371,49 +331,26 @@ export class Link implements Carrier, RequestOwner {
   async #prepare(wire: Wire, epoch: number): Promise<void> {
     wire.integrity = false;
     try {
-      const role = await this.#askRole(wire, epoch);
-      if (role === undefined || wire !== this.#wire) return;
+      const greeting = await greet(wire, this.#clock, (reason) => {
+        this.#setState('loading', reason);
+        // It answers, so it is worth waiting for; but not with callers on the line.
+        this.#armAttemptTimer(epoch);
+        this.#giveUp(reason);
+      });
+      if (greeting === undefined || wire !== this.#wire) return;
+      const { role, echoes } = greeting;
       const wanted = this.#options.role;
       if (wanted !== 'any' && role !== 'unknown' && role !== wanted) {
         wire.end(`the server is a ${role}, wanted is a ${wanted}`);
         return;
       }
       this.#role = role;
-      wire.integrity = this.#options.integrity && (await this.#supportsEcho(wire));
+      wire.integrity = this.#options.integrity && echoes;
+      if (!echoes)
+        this.#publish('integrity-off', 'ECHO is refused, so replies are not checked for their order');
       this.#becomeReady(wire);
     } catch (error) {
       wire.end(error instanceof Error ? error.message : String(error));
-    }
-  }
-
-  async #askRole(wire: Wire, epoch: number): Promise<NodeStatus['role'] | undefined> {
-    while (wire.usable && epoch === this.#epoch) {
-      try {
-        const reply = await this.#ask(wire, 'ROLE');
-        const role = replyText(replyItems(reply)[0]);
-        if (role === 'master') return 'primary';
-        return role === 'slave' ? 'replica' : 'unknown';
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        if (message.startsWith('NOAUTH')) throw error;
-        // A restricted user may not ask; that is no reason not to work for it.
-        if (!/^(?:LOADING|MASTERDOWN|BUSY)/u.test(message)) return 'unknown';
-        this.#setState('loading', message);
-        // It answers, so it is worth waiting for; but not with callers on the line.
-        this.#armAttemptTimer(epoch);
-        this.#giveUp(message);
-        await new Promise<void>((resolve) => this.#clock.after(LOADING_POLL_MS, resolve));
-      }
-    }
-    return undefined;
-  }
-
-  async #supportsEcho(wire: Wire): Promise<boolean> {
-    try {
-      return (await this.#ask(wire, 'ECHO', ['anbar'])) === 'anbar';
-    } catch {
-      this.#publish('integrity-off', 'ECHO is refused, so replies are not checked for their order');
-      return false;
     }
   }
 
@@ -422,13 +359,11 @@ export class Link implements Carrier, RequestOwner {
     this.#attemptTimer?.cancel();
     this.#graceTimer?.cancel();
     this.#givenUp = false;
-    this.#silences = 0;
-    this.#pingSentAt = -1;
     this.#setState('ready');
     this.#reads?.halfOpen();
     this.#writes?.halfOpen();
     this.#publish('ready', 'ok');
-    this.#scheduleHeartbeat(this.#options.heartbeatMs);
+    this.#watch.watch(wire);
     this.#options.events.onReady(this);
     this.#releaseWaiting();
   }
@@ -436,7 +371,7 @@ export class Link implements Carrier, RequestOwner {
   #wireGone(wire: Wire, reason: string): void {
     if (wire !== this.#wire) return;
     this.#wire = undefined;
-    this.#heartbeatTimer?.cancel();
+    this.#watch.stop();
     this.#attemptTimer?.cancel();
     if (this.#state === 'closed') return;
     const wasReady = this.#state === 'ready';
@@ -451,8 +386,7 @@ export class Link implements Carrier, RequestOwner {
     this.#options.events.onLost(this, reason);
     // The first attempt comes at once and callers wait for it; only when it fails are they turned away.
     this.#graceTimer = this.#clock.after(this.#options.timeoutMs, () => this.#giveUp(reason));
-    this.#scheduleAttempt(this.#failures === 0 ? this.#random() * 10 : this.#delayFor(reason));
-    this.#failures += 1;
+    this.#scheduleAttempt(reason);
   }
 
   #attemptFailed(epoch: number, reason: string): void {
@@ -461,21 +395,16 @@ export class Link implements Carrier, RequestOwner {
     this.#epoch += 1;
     this.#setState(this.#state === 'connecting' ? 'connecting' : 'reconnecting', reason);
     this.#giveUp(reason);
-    this.#scheduleAttempt(this.#delayFor(reason));
-    this.#failures += 1;
+    this.#scheduleAttempt(reason);
     this.#publish('attempt-failed', reason);
     this.#options.events.onLost(this, reason);
   }
 
-  #scheduleAttempt(delayMs: number): void {
+  #scheduleAttempt(reason: string): void {
+    const delayMs = reconnectDelay(reason, this.#failures, this.#random);
+    this.#failures += 1;
     this.#retryTimer?.cancel();
     this.#retryTimer = this.#clock.after(delayMs, () => this.#attempt());
-  }
-
-  #delayFor(reason: string): number {
-    if (/ECONNREFUSED/u.test(reason)) return fullJitter(REFUSED_DELAY, this.#random)(this.#failures);
-    if (isAuthProblem(reason)) return equalJitter(AUTH_DELAY, this.#random)(this.#failures);
-    return equalJitter(FAILED_DELAY, this.#random)(this.#failures);
   }
 
   /** From here until the next connection callers are told no at once. */
@@ -488,56 +417,6 @@ export class Link implements Carrier, RequestOwner {
       this.#writes?.trip(reason);
     }
     if (this.#options.breaker !== false) this.#failAll(notConnected(reason));
-  }
-
-  // -- heartbeat --------------------------------------------------------------------------------------------
-
-  #scheduleHeartbeat(inMs: number): void {
-    this.#heartbeatTimer?.cancel();
-    this.#heartbeatTimer = this.#clock.after(inMs, this.#beat);
-  }
-
-  readonly #beat = (): void => {
-    const wire = this.#wire;
-    if (wire === undefined || !this.ready) return;
-    const now = this.#clock.now();
-    if (this.#pingSentAt !== -1 && wire.lastReadAt < this.#pingSentAt) {
-      // Two turns of silence after a question: give the loop a chance to read before judging.
-      this.#clock.turn(() => {
-        if (wire === this.#wire && wire.lastReadAt < this.#pingSentAt) this.#noteSilence(wire);
-      });
-    } else {
-      this.#silences = 0;
-    }
-    if (now - wire.lastReadAt < this.#options.heartbeatMs && this.#pingSentAt === -1) {
-      this.#scheduleHeartbeat(this.#options.heartbeatMs);
-      return;
-    }
-    this.#ping(wire, now);
-  };
-
-  #ping(wire: Wire, now: number): void {
-    const first = this.#pingSentAt === -1;
-    if (first) this.#pingSentAt = now;
-    this.#ask(wire, 'PING').then(
-      () => {
-        this.#pingSentAt = -1;
-        this.#latencyMs = this.#clock.now() - now;
-      },
-      () => {
-        this.#pingSentAt = -1;
-      },
-    );
-    this.#scheduleHeartbeat(Math.min(this.#options.heartbeatMs, this.#options.timeoutMs));
-  }
-
-  #noteSilence(wire: Wire): void {
-    const now = this.#clock.now();
-    // Requests that ran out of time together are one silence, not many.
-    if (this.#lastSilenceAt !== -1 && now - this.#lastSilenceAt < 10 && this.#silences > 0) return;
-    this.#lastSilenceAt = now;
-    this.#silences += 1;
-    if (this.#silences >= 2) wire.end('the server went silent', connectionClosed('the server went silent'));
   }
 
   // -- odds and ends ----------------------------------------------------------------------------------------
@@ -568,9 +447,8 @@ export class Link implements Carrier, RequestOwner {
   }
 
   #cancelTimers(): void {
-    for (const timer of [this.#graceTimer, this.#retryTimer, this.#attemptTimer, this.#heartbeatTimer]) {
-      timer?.cancel();
-    }
+    this.#watch.stop();
+    for (const timer of [this.#graceTimer, this.#retryTimer, this.#attemptTimer]) timer?.cancel();
   }
 }
 
@@ -580,9 +458,4 @@ function lets(breaker: CircuitBreaker | undefined): boolean {
 
 function isSettled(request: Request): boolean {
   return request.settled;
-}
-
-/** The server knows us and will not let us in. */
-export function isAuthProblem(reason: string): boolean {
-  return /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/iu.test(reason);
 }

@@ -14,17 +14,10 @@ import {
   type TelemetryChannel,
 } from '../core/index.js';
 import { fullJitter, RetryBudget, type Backoff } from '../resilience/index.js';
+import { crowdedOut, failedCall, lateCall } from './call-errors.js';
 import { assertShareable, traitsOf } from './command-table.js';
 import type { ResolvedConnection } from './connection.options.js';
-import {
-  BackpressureError,
-  CommandTimeoutError,
-  ConnectFailedError,
-  ConnectionClosedError,
-  NotConnectedError,
-  OutcomeUnknownError,
-  RedisReplyError,
-} from './connection.errors.js';
+import { ConnectFailedError, ConnectionClosedError, RedisReplyError } from './connection.errors.js';
 import { DeadlineKeeper } from './deadline-keeper.js';
 import { notConnected, type Failure } from './failure.js';
 import type { Admission } from './link.js';
@@ -218,7 +211,6 @@ export class ResilientClient implements RedisClient, RequestOwner {
   }
 
   track(options: TrackOptions): Tracking {
-    this.#assertOpen();
     this.#start();
     const tracker = new Tracker(
       {
@@ -231,7 +223,8 @@ export class ResilientClient implements RedisClient, RequestOwner {
       },
       options,
     );
-    this.#trackers.add(tracker);
+    if (this.#state === 'open') this.#trackers.add(tracker);
+    else tracker.end('the client was closed');
     return tracker;
   }
 
@@ -337,7 +330,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
       this.#attempt(request);
       return;
     }
-    if (!this.#retryLater(request, failure)) this.#reject(request, this.#errorFor(request, failure));
+    if (!this.#retryLater(request, failure)) this.#reject(request, failedCall(request, failure, this.name));
   }
 
   #retryLater(request: Request, failure: Failure): boolean {
@@ -358,27 +351,21 @@ export class ResilientClient implements RedisClient, RequestOwner {
   #refuse(request: Request, admission: Admission): void {
     if (request.failure !== undefined) {
       // Only another try is refused. What became of the first says more, and may have been executed.
-      this.#reject(request, this.#errorFor(request, request.failure));
+      this.#reject(request, failedCall(request, request.failure, this.name));
       return;
     }
     const node = request.carrier?.node ?? this.name;
-    const what = `${request.name}: `;
     switch (admission) {
       case 'full':
-        this.#reject(
-          request,
-          new BackpressureError(`${what}too many calls in flight on ${node}`, {
-            hint: 'the server is slower than the callers; raise pool.maxInFlight only if memory allows',
-          }),
-        );
+        this.#reject(request, crowdedOut(request, this.name));
         break;
       case 'circuit-open':
-        this.#reject(request, request.carrier?.refusal(request) ?? new NotConnectedError(`${what}no node`));
+        this.#reject(request, request.carrier?.refusal(request) ?? crowdedOut(request, this.name));
         break;
       case 'unreachable': {
         const reason = this.#router.links().find((link) => link.node === node)?.reason;
         const failure = notConnected(reason ?? 'no node serves this key at the moment');
-        this.#reject(request, this.#errorFor(request, failure));
+        this.#reject(request, failedCall(request, failure, this.name));
         break;
       }
       case 'admitted':
@@ -393,7 +380,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
       carrier?.noteTimeout(request);
       carrier?.conclude(request, request.hadFairTime ? 'failure' : 'ignored');
       this.#router.onTimeout(request);
-      this.#reject(request, this.#timeoutError(request));
+      this.#reject(request, lateCall(request, this.name));
     }
   };
 
@@ -436,48 +423,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
     return followers;
   }
 
-  // -- errors -----------------------------------------------------------------------------------------------
-
-  #errorFor(request: Request, failure: Failure): Error {
-    const node = request.carrier?.node ?? this.name;
-    const details = { node, attempts: request.attempt };
-    if (request.uncertain && !request.readOnly) return this.#unknownOutcome(request, failure.message);
-    if (failure.kind === 'not-connected') {
-      return new NotConnectedError(`${request.name}: no connection to ${node} (${failure.message})`, {
-        hint: 'nothing was sent; the client keeps trying to connect on its own',
-        details,
-      });
-    }
-    if (failure.kind === 'closed' || failure.kind === 'mismatch') {
-      return new NotConnectedError(
-        `${request.name}: the connection to ${node} was lost (${failure.message})`,
-        {
-          details,
-        },
-      );
-    }
-    return new RedisReplyError(failure.message, { command: request.name, details });
-  }
-
-  #timeoutError(request: Request): Error {
-    if (!request.readOnly && (request.uncertain || request.sentAt !== -1)) {
-      return this.#unknownOutcome(request, 'no answer in time');
-    }
-    const timeoutMs = Math.round(request.deadlineAt - request.startedAt);
-    const phase = request.sentAt === -1 ? 'waiting for a connection' : 'waiting for the answer';
-    return new CommandTimeoutError(`${request.name}: not done within ${timeoutMs} ms, still ${phase}`, {
-      hint: 'status() tells the state of each node; `timeout` sets the limit per call or for the client',
-      details: { timeoutMs, phase, node: request.carrier?.node ?? this.name, attempts: request.attempt },
-    });
-  }
-
-  #unknownOutcome(request: Request, reason: string): OutcomeUnknownError {
-    const node = request.carrier?.node ?? this.name;
-    return new OutcomeUnknownError(`${request.name}: sent to ${node}, outcome unknown (${reason})`, {
-      hint: 'it may have been executed and was not sent again; read the state back, or make the step idempotent',
-      details: { node, attempts: request.attempt },
-    });
-  }
+  // -- life -------------------------------------------------------------------------------------------------
 
   #connectFailed(timeoutMs: number): ConnectFailedError {
     const reasons = new Set(
@@ -491,8 +437,6 @@ export class ResilientClient implements RedisClient, RequestOwner {
       { hint: "start the server, correct the address, or boot without it: connect: 'lazy'" },
     );
   }
-
-  // -- life -------------------------------------------------------------------------------------------------
 
   #start(): void {
     if (this.#state !== 'idle') return;

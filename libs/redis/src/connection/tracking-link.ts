@@ -8,9 +8,8 @@
  */
 import { Redis } from 'ioredis';
 import { safeMessage, withDeadline, type Clock, type Timer } from '../core/index.js';
-import { fullJitter, type Backoff } from '../resilience/index.js';
 import type { DriverOptions } from './driver-options.js';
-import { isAuthProblem } from './link.js';
+import { reconnectDelay } from './reconnect-delay.js';
 import type { TrackingState } from './redis-client.js';
 
 export interface TrackingLinkOptions {
@@ -30,9 +29,6 @@ export interface TrackingLinkOptions {
 }
 
 const CHANNEL = '__redis__:invalidate';
-/** A refused connection costs the server nothing, so that a restart is noticed at once. */
-const REFUSED_DELAY = { baseMs: 50, maxMs: 400 };
-const FAILED_DELAY = { baseMs: 50, maxMs: 2_000 };
 /** The server may be replaced by one that can, and permissions may be granted, but not often. */
 const UNABLE_DELAY = { baseMs: 30_000, maxMs: 60_000 };
 const STABLE_MS = 1_000;
@@ -42,8 +38,6 @@ const PAUSE_SHARE = 0.4;
 export class TrackingLink {
   readonly node: string;
   readonly #options: TrackingLinkOptions;
-  readonly #refusedDelay: Backoff;
-  readonly #failedDelay: Backoff;
   #state: TrackingState = 'lost';
   #reason = 'not connected yet';
   #redis: Redis | undefined;
@@ -59,8 +53,6 @@ export class TrackingLink {
   constructor(options: TrackingLinkOptions) {
     this.node = options.node;
     this.#options = options;
-    this.#refusedDelay = fullJitter(REFUSED_DELAY, options.random);
-    this.#failedDelay = fullJitter(FAILED_DELAY, options.random);
   }
 
   get state(): TrackingState {
@@ -149,10 +141,9 @@ export class TrackingLink {
   }
 
   #delayFor(reason: string, state: 'lost' | 'refused'): number {
-    if (state === 'refused' || isAuthProblem(reason)) {
-      return UNABLE_DELAY.baseMs + this.#options.random() * (UNABLE_DELAY.maxMs - UNABLE_DELAY.baseMs);
-    }
-    return (isNoConnection(reason) ? this.#refusedDelay : this.#failedDelay)(this.#failures);
+    const { random } = this.#options;
+    if (state === 'lost') return reconnectDelay(reason, this.#failures, random);
+    return UNABLE_DELAY.baseMs + random() * (UNABLE_DELAY.maxMs - UNABLE_DELAY.baseMs);
   }
 
   /** Half-open links and frozen servers report nothing: only a question that stays unanswered shows them. */
@@ -199,15 +190,11 @@ function keysOf(payload: unknown): readonly string[] | 'all' {
   return Buffer.isBuffer(payload) ? [payload.toString()] : 'all';
 }
 
-/** Whether the server has understood and will not, in contrast to not being there. */
+/** Whether the server has answered that it will not, in contrast to not being there or not being ready yet. */
 function refusalOf(error: unknown): 'lost' | 'refused' {
-  return /^(?:ERR (?:unknown|syntax|wrong number|prefix)|NOPERM|DENIED)/iu.test(textOf(error))
-    ? 'refused'
-    : 'lost';
-}
-
-function isNoConnection(reason: string): boolean {
-  return /ECONNREFUSED/u.test(reason);
+  const answered = error instanceof Error && error.name === 'ReplyError';
+  const passing = /^(?:LOADING|BUSY|MASTERDOWN|NOAUTH|WRONGPASS|CLUSTERDOWN)/u.test(textOf(error));
+  return answered && !passing ? 'refused' : 'lost';
 }
 
 function textOf(error: unknown): string {

@@ -85,6 +85,7 @@ export class Tracker implements Tracking {
   }
 
   #begin(): void {
+    if (this.#closed) return;
     if (this.#context.connection.readFrom === 'primary') this.#sync();
     else this.#setState('refused', 'replicas answer with a past that no announcement of the primary ends');
   }

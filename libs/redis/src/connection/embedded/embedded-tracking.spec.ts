@@ -8,7 +8,7 @@ function open() {
   const heard: string[] = [];
   const tracking = client.track({
     prefixes: ['a:', 'a:deeper:'],
-    onInvalidate: (keys) => void heard.push(...keys),
+    onInvalidate: (keys) => void heard.push(...(keys === 'all' ? ['all'] : keys)),
     onState: (state) => void heard.push(state),
   });
   const during = async (name: string, ...args: (string | number)[]): Promise<string[]> => {
