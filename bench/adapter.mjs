@@ -5,11 +5,14 @@
  * `npm run bench` prints the table; `npm run bench -- --write` also commits it to docs/evidence/bench-adapter.md.
  */
 import { writeFileSync } from 'node:fs';
-import { Redis } from 'ioredis';
+import { createRequire } from 'node:module';
 import { createRedis } from '@anbar/nestjs-redis';
 import { loadTypescript } from '../test/topology/load-typescript.mjs';
 import { machine, today } from './machine.mjs';
 import { compare } from './slices.mjs';
+
+/** The very driver the library runs on. */
+const { Redis } = createRequire(new URL('../libs/redis/package.json', import.meta.url))('ioredis');
 
 const KEYS = 1_000;
 const CONCURRENCIES = [1, 64, 512];
@@ -74,17 +77,15 @@ function rows(concurrency, { results }) {
 async function main() {
   const { startStandalone } = await loadTypescript('./index.ts');
   const server = await startStandalone();
-  const { gets, sets, ours, close } = contestants(server.url);
+  const field = contestants(server.url);
+  const { gets, sets, ours } = field;
   await ours.connect();
   for (let i = 0; i < KEYS; i += 1) await ours.adapter.set(`bench:${i}`, book(i), '1h');
 
   const table = ['| concurrency | who | k/s | CPU µs per call | failed |', '| --- | --- | --- | --- | --- |'];
   const runs = new Map();
   for (const concurrency of CONCURRENCIES) {
-    for (const [what, group] of [
-      ['get', gets],
-      ['set', sets],
-    ]) {
+    for (const [what, group] of Object.entries({ get: gets, set: sets })) {
       const run = await compare(group, { concurrency });
       runs.set(`${what}:${concurrency}`, run);
       table.push(...rows(concurrency, run));
@@ -116,7 +117,7 @@ async function main() {
   if (process.argv.includes('--write')) {
     writeFileSync(new URL('../docs/evidence/bench-adapter.md', import.meta.url), report);
   }
-  await close();
+  await field.close();
   await server.stop();
 }
 

@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { until, type RedisProcess } from '../topology/index.js';
 import { faultRow, type FaultRow } from './fault-row.js';
+import { PLANTED_PASSWORD } from './planted-secrets.js';
 import { serverStage, type ServerStage } from './stages.js';
 
 /** A refusal leaves nothing behind: as soon as the server consents again, calls succeed again. */
@@ -143,20 +144,14 @@ const loading = faultRow({
 });
 
 interface CrowdStage extends ServerStage {
-  readonly crowd: Socket[];
+  /** The one that has the only place. */
+  readonly guest: Socket;
 }
 
-const MAX_CLIENTS = 6;
-
-/** Sockets that take every place; whatever the client had is closed on the way. */
-async function crowdOut({ server, crowd }: CrowdStage): Promise<void> {
-  for (let i = 0; i < MAX_CLIENTS * 2; i += 1) {
-    const socket = connect({ host: server.host, port: server.port });
-    socket.on('error', () => undefined);
-    await once(socket, 'connect');
-    crowd.push(socket);
-    if (i === 0) await server.process.admin('CLIENT', 'KILL', 'TYPE', 'normal');
-  }
+/** In one write, so that nobody gets in between: no place but the guest's, and everybody else out. */
+async function crowdOut({ guest }: CrowdStage): Promise<void> {
+  guest.write('CONFIG SET maxclients 1\r\nCLIENT KILL TYPE normal SKIPME yes\r\n');
+  await once(guest, 'data');
 }
 
 const crowded = faultRow<CrowdStage>({
@@ -166,22 +161,26 @@ const crowded = faultRow<CrowdStage>({
   after: [2_500, 4_000],
   recoverWithin: 2_500,
   prepare: async () => {
-    const stage = await serverStage({ config: { maxclients: String(MAX_CLIENTS) } });
-    const crowd: Socket[] = [];
+    const stage = await serverStage();
+    const guest = connect({ host: stage.server.host, port: stage.server.port });
+    guest.on('error', () => undefined);
+    await once(guest, 'connect');
+    guest.write(`AUTH ${PLANTED_PASSWORD}\r\n`);
+    await once(guest, 'data');
     return {
       ...stage,
-      crowd,
+      guest,
       stop: async () => {
-        for (const socket of crowd) socket.destroy();
+        guest.destroy();
         await stage.stop();
       },
     };
   },
   inject: crowdOut,
-  heal: async ({ server, crowd }, run) => {
+  heal: async ({ server, guest }, run) => {
     run.fact('says why', Number(run.clientSays('max number of clients')));
-    for (const socket of crowd) socket.destroy();
-    await until(async () => (await server.process.admin('PING')) === 'PONG', { what: 'a free place' });
+    guest.write('CONFIG SET maxclients 1000\r\n');
+    await once(guest, 'data');
     run.markRecovery();
     const { rejected_connections: rejected } = await server.process.info('stats');
     run.fact('connects refused', Number(rejected));

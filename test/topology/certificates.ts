@@ -7,7 +7,7 @@ import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:cry
 /** The one thing that is wrong: validity, issuer, subject, or the authority the client is told to trust. */
 export type CertificateFault = 'expired' | 'self-signed' | 'wrong-name' | 'wrong-ca';
 
-export interface Certificate {
+interface Certificate {
   /** PEM. */
   readonly cert: string;
   /** PEM, PKCS #8. */

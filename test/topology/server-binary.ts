@@ -19,7 +19,7 @@ interface Versioned {
   readonly version: readonly [major: number, minor: number];
 }
 
-export interface NativeServer extends Versioned {
+interface NativeServer extends Versioned {
   readonly kind: 'native';
   readonly origin: 'REDIS_SERVER' | 'PATH' | 'debian';
   readonly server: string;
@@ -29,7 +29,7 @@ export interface NativeServer extends Versioned {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-export interface DockerServer extends Versioned {
+interface DockerServer extends Versioned {
   readonly kind: 'docker';
   readonly image: string;
 }

@@ -140,7 +140,10 @@ export class Wire implements BatchOwner {
   #onError(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     if (message.startsWith('Command queue state error')) {
-      this.onMismatch();
+      // A server that is full says so before it was asked anything, and hangs up.
+      const greeting = /Last error: (.+)$/u.exec(message)?.[1];
+      if (this.#open || greeting === undefined) this.onMismatch();
+      else this.end(safeMessage(greeting));
       return;
     }
     // The first error names the cause; "Connection is closed." only repeats it.

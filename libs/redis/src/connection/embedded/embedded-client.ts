@@ -109,7 +109,6 @@ class InProcessClient implements EmbeddedClient {
     return Promise.resolve(commands.map((command) => this.#outcome(command, options)));
   }
 
-  // eslint-disable-next-line max-params -- the port's signature
   run<Keys extends readonly string[], Args, Result>(
     script: Script<Keys, Args, Result>,
     keys: Keys,
