@@ -1,4 +1,5 @@
 export { createChaosClient, type ChaosClient, type ChaosOptions } from './chaos-client.js';
+export { cacheServiceContract } from './contract/cache/cache-service.contract.js';
 export {
   runContract,
   type Contract,

@@ -1,0 +1,90 @@
+/**
+ * One loader call for many keys. Every missing key has a load of its own, with lease and fence; here those
+ * that fell to this process meet, and when it is clear for each whether it did, the loader is called once.
+ */
+import type { Key } from '../connection/index.js';
+import type { LoadContext, Loader } from './call.options.js';
+import type { LoadSlots } from './load-slots.js';
+import { isInsideLoad } from './loader-run.js';
+
+/** Values in the order of the keys, or by the very key that was handed in. */
+export type ManyValues<T> = readonly (T | null | undefined)[] | ReadonlyMap<Key, T | null | undefined>;
+
+export type ManyLoader<T> = (
+  missing: readonly Key[],
+  context: { readonly signal: AbortSignal },
+) => Promise<ManyValues<T>> | ManyValues<T>;
+
+interface Wanted {
+  readonly index: number;
+  readonly key: Key;
+  readonly signal: AbortSignal;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class BatchLoader {
+  readonly #load: ManyLoader<unknown>;
+  readonly #slots: LoadSlots | undefined;
+  readonly #undecided: Set<number>;
+  #wanted: Wanted[] = [];
+
+  /** `count`: how many keys are missing; each has to be decided before the loader is called. */
+  constructor(load: ManyLoader<unknown>, count: number, slots: LoadSlots) {
+    this.#load = load;
+    this.#slots = isInsideLoad() ? undefined : slots;
+    this.#undecided = new Set(Array.from({ length: count }, (_, i) => i));
+  }
+
+  /** The loader of one of the keys. */
+  loaderOf(index: number): Loader<unknown> {
+    return ({ key, signal }: LoadContext) =>
+      new Promise((resolve, reject) => {
+        this.#wanted.push({ index, key, signal, resolve, reject });
+        this.decided(index);
+        // All others are long decided: a load that was begun anew, because somebody else's came to nothing.
+        this.#callWhenDecided();
+      });
+  }
+
+  decided(index: number): void {
+    if (this.#undecided.delete(index)) this.#callWhenDecided();
+  }
+
+  #callWhenDecided(): void {
+    if (this.#undecided.size > 0 || this.#wanted.length === 0) return;
+    const wanted = this.#wanted.toSorted((one, other) => one.index - other.index);
+    this.#wanted = [];
+    void this.#call(wanted);
+  }
+
+  async #call(wanted: readonly Wanted[]): Promise<void> {
+    const controller = new AbortController();
+    let left = wanted.length;
+    const onAbort = (): void => {
+      left -= 1;
+      if (left === 0) controller.abort(wanted[0]?.signal.reason);
+    };
+    for (const { signal } of wanted) signal.addEventListener('abort', onAbort, { once: true });
+    let leave: (() => void) | undefined;
+    try {
+      leave = await this.#slots?.take(controller.signal);
+      const values = await this.#load(
+        wanted.map(({ key }) => key),
+        { signal: controller.signal },
+      );
+      wanted.forEach(({ key, resolve }, i) =>
+        resolve(values instanceof Map ? values.get(key) : at(values, i)),
+      );
+    } catch (error) {
+      for (const { reject } of wanted) reject(error);
+    } finally {
+      leave?.();
+      for (const { signal } of wanted) signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+function at(values: ManyValues<unknown>, index: number): unknown {
+  return Array.isArray(values) ? (values as readonly unknown[])[index] : undefined;
+}

@@ -1,0 +1,101 @@
+/**
+ * The part of the fence that clocks keep: tags and flushes. What is stored carries the clock that was read
+ * before it was loaded; an invalidation takes the next number and writes it to its tags, wherever in a cluster
+ * they lie, and is acknowledged when both are done.
+ */
+import type { RedisClient } from '../connection/index.js';
+import type { CacheKeys } from './cache.keys.js';
+import { raiseScript, registerScript, tickScript } from './cache.scripts.js';
+import { NO_CLOCK, type SeenClock, type TagClocks } from './tag-clocks.js';
+
+export interface FenceParts {
+  readonly client: RedisClient;
+  readonly keys: CacheKeys;
+  readonly seen: SeenClock;
+  /** Straight from Redis: a copy held in this process may be a moment behind. */
+  readonly clocks: TagClocks;
+  /** Those that readers are judged by, to be told of what this process invalidates. */
+  readonly held: TagClocks;
+}
+
+/** Longer than any load lasts, so that an invalidation is not forgotten while an older value is on its way. */
+const SHORTEST_TAG_LIFE_MS = 86_400_000;
+
+export class Fence {
+  readonly #parts: FenceParts;
+
+  constructor(parts: FenceParts) {
+    this.#parts = parts;
+  }
+
+  /** The clock of what begins now. It may be too low, which is safe, and never too high. */
+  get seen(): number {
+    return this.#parts.seen.value;
+  }
+
+  /** The clock of a load that begins when this has answered. */
+  async now(): Promise<number> {
+    const { client, keys, seen } = this.#parts;
+    const text = await client.command<string | null>('GET', [keys.clock], { anyType: true });
+    if (text === null) await this.#tick();
+    else seen.observe(Number(text));
+    return seen.value;
+  }
+
+  /**
+   * Sees to it that these tags have clocks. The clock has to come from {@link now}: a tag that Redis has lost
+   * must not get a lower one than it had.
+   */
+  async register(tagKeys: readonly string[], clock: number, lifetimeMs: number): Promise<void> {
+    const { client, seen, held } = this.#parts;
+    const ttlMs = lifetimeMs === 0 ? 0 : Math.max(SHORTEST_TAG_LIFE_MS, lifetimeMs * 2);
+    const clocks = await Promise.all(
+      tagKeys.map((key) => client.run(registerScript, [key], { clock, ttlMs })),
+    );
+    for (const each of clocks) seen.observe(each);
+    for (const key of tagKeys) held.invalidate?.(key);
+  }
+
+  /** Those of the tags that have to be registered before something with that lifetime is stored under them. */
+  async unregistered(tagKeys: readonly string[], lifetimeMs: number): Promise<readonly string[]> {
+    if (tagKeys.length === 0) return tagKeys;
+    const clocks = await this.#parts.clocks.read(tagKeys);
+    const outlives = lifetimeMs === 0 || lifetimeMs * 2 > SHORTEST_TAG_LIFE_MS;
+    return outlives ? tagKeys : tagKeys.filter((_, i) => clocks[i] === NO_CLOCK);
+  }
+
+  /** Whether nothing of it was invalidated after that clock, up to the moment of the question. */
+  async holds(tagKeys: readonly string[], clock: number): Promise<boolean> {
+    const { clocks, keys } = this.#parts;
+    const [flush = NO_CLOCK, ...tags] = await clocks.read([keys.flush, ...tagKeys]);
+    return flush <= clock && tags.every((tag) => tag !== NO_CLOCK && tag <= clock);
+  }
+
+  async invalidate(tagKeys: readonly string[]): Promise<void> {
+    if (tagKeys.length === 0) return;
+    const clock = await this.#tick();
+    await this.#raise(tagKeys, clock, SHORTEST_TAG_LIFE_MS);
+  }
+
+  /** Everything stored so far is invalid; the clock of a flush stays, as no sweep can prove it is not needed. */
+  async flush(): Promise<void> {
+    await this.#raise([this.#parts.keys.flush], await this.#tick(), 0);
+  }
+
+  async #tick(): Promise<number> {
+    const { client, keys, seen } = this.#parts;
+    const clock = await client.run(tickScript, [keys.clock], undefined);
+    seen.observe(clock);
+    return clock;
+  }
+
+  async #raise(tagKeys: readonly string[], clock: number, ttlMs: number): Promise<void> {
+    const { client, held } = this.#parts;
+    try {
+      await Promise.all(tagKeys.map((key) => client.run(raiseScript, [key], { clock, ttlMs })));
+    } finally {
+      // Also when it failed: it may have been done all the same.
+      for (const key of tagKeys) held.invalidate?.(key);
+    }
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * All who wait in this process for one key. Who joins later may be owed more: an invalidation acknowledged
+ * before a call began must show in its answer. So callers are numbered, and an answer goes only to those who
+ * had joined before the question was sent (a read, a fill), or before the loader began.
+ */
+import { abortReason, type Clock, type Timer } from '../core/index.js';
+import { CacheLoadTimeoutError } from './cache.errors.js';
+import type { CacheOutcome, Loader, ResolvedLoad } from './call.options.js';
+import type { Key } from '../connection/index.js';
+import type { CacheEntry } from './store.js';
+import { staleFor } from './validity.js';
+import type { WakeCall } from './wake-calls.js';
+
+export interface Answer {
+  readonly value: unknown;
+  readonly outcome: CacheOutcome;
+}
+
+export interface LoadRequest {
+  /** The full key of the value. */
+  readonly key: string;
+  readonly userKey: Key;
+  readonly loader: Loader<unknown>;
+  readonly options: ResolvedLoad;
+  /** Past its `ttl` and not invalidated. */
+  readonly stale: CacheEntry | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Redis did not even answer the read. */
+  readonly unreachable: boolean;
+  /** The loader is one for many keys and takes its place under the cap itself. */
+  readonly batched: boolean;
+  /** It is settled whether the loader of this request is needed now. */
+  readonly onDecided: (() => void) | undefined;
+}
+
+class Caller {
+  readonly number: number;
+  readonly request: LoadRequest;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #cleanups: (() => void)[] = [];
+
+  constructor(
+    number: number,
+    request: LoadRequest,
+    settle: { resolve: (answer: Answer) => void; reject: (error: unknown) => void },
+  ) {
+    this.number = number;
+    this.request = request;
+    this.#resolve = settle.resolve;
+    this.#reject = settle.reject;
+  }
+
+  onSettled(cleanup: () => void): void {
+    this.#cleanups.push(cleanup);
+  }
+
+  resolve(answer: Answer): void {
+    this.#cleanUp();
+    this.#resolve(answer);
+  }
+
+  reject(error: unknown): void {
+    this.#cleanUp();
+    this.#reject(error);
+  }
+
+  /** Fails, or makes do with what is stale. */
+  fail(error: unknown, now: number): void {
+    const { stale, options } = this.request;
+    const served = stale !== undefined && staleFor(stale, now) <= options.staleOnErrorMs;
+    if (served) this.resolve({ value: stale.value, outcome: 'stale' });
+    else this.reject(error);
+  }
+
+  #cleanUp(): void {
+    for (const cleanup of this.#cleanups) cleanup();
+    this.request.onDecided?.();
+  }
+}
+
+export class Flight {
+  readonly key: string;
+  /** A load that nobody waits for, and that goes on all the same. */
+  background: LoadRequest | undefined;
+  /** Aborts the loader that is running. */
+  controller: AbortController | undefined;
+  call: WakeCall | undefined;
+  /** The load of others that is waited for. */
+  waitedFor: string | undefined;
+  /** The load that has stored something this flight can not use. */
+  despite: string | undefined;
+  /** Loads of others that ended without anything for us. */
+  lostWaits = 0;
+  reachable = true;
+  /** A loader is running, or that of others is waited for: nobody else's loader is needed now. */
+  busy = false;
+  /** Somebody may have stored something since the callers have looked. */
+  lookAgain = false;
+  readonly #clock: Clock;
+  #callers: Caller[] = [];
+  #numbers = 0;
+
+  constructor(key: string, clock: Clock) {
+    this.key = key;
+    this.#clock = clock;
+  }
+
+  get wanted(): boolean {
+    return this.#callers.length > 0 || this.background !== undefined;
+  }
+
+  get awaited(): boolean {
+    return this.#callers.length > 0;
+  }
+
+  /** Whose loader and options a load of this flight takes. */
+  get lead(): LoadRequest | undefined {
+    return this.#callers[0]?.request ?? this.background;
+  }
+
+  /** The number that the next caller will have: an answer is for those below it. */
+  get cut(): number {
+    return this.#numbers;
+  }
+
+  join(request: LoadRequest): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const caller = new Caller(this.#numbers, request, { resolve, reject });
+      this.#numbers += 1;
+      this.#callers.push(caller);
+      this.#watch(caller);
+    });
+  }
+
+  deliver(cut: number, answer: Answer): void {
+    for (const caller of this.#take(cut)) caller.resolve(answer);
+  }
+
+  fail(cut: number, error: unknown): void {
+    const now = this.#clock.wallNow();
+    for (const caller of this.#take(cut)) caller.fail(error, now);
+  }
+
+  /** For all but the one whose loader is called: that call is the decision. */
+  settleOnLoaderOf(chosen: LoadRequest | undefined): void {
+    this.busy = true;
+    for (const { request } of this.#callers) if (request !== chosen) request.onDecided?.();
+  }
+
+  #take(cut: number): readonly Caller[] {
+    const taken = this.#callers.filter(({ number }) => number < cut);
+    this.#callers = this.#callers.filter(({ number }) => number >= cut);
+    return taken;
+  }
+
+  #watch(caller: Caller): void {
+    const { signal, options, stale } = caller.request;
+    if (signal !== undefined) {
+      const onAbort = (): void => this.#leave(caller, () => caller.reject(abortReason(signal)));
+      signal.addEventListener('abort', onAbort, { once: true });
+      caller.onSettled(() => signal.removeEventListener('abort', onAbort));
+    }
+    if (stale !== undefined && staleFor(stale, this.#clock.wallNow()) <= options.staleOnErrorMs) {
+      this.#after(caller, options.softTimeoutMs, () => {
+        // The load is worth finishing: the next reader has it.
+        this.background ??= caller.request;
+        this.#leave(caller, () => caller.resolve({ value: stale.value, outcome: 'stale' }));
+      });
+    }
+    this.#after(caller, options.hardTimeoutMs, () =>
+      this.#leave(caller, () => caller.fail(timedOut(options.hardTimeoutMs), this.#clock.wallNow())),
+    );
+  }
+
+  #after(caller: Caller, ms: number, callback: () => void): void {
+    if (!Number.isFinite(ms)) return;
+    const timer: Timer = this.#clock.after(ms, callback, { keepAlive: true });
+    caller.onSettled(() => timer.cancel());
+  }
+
+  #leave(caller: Caller, settle: () => void): void {
+    this.#callers = this.#callers.filter((other) => other !== caller);
+    settle();
+    if (this.wanted) return;
+    this.controller?.abort(new Error('nobody waits for this load any more'));
+    this.call?.ring();
+  }
+}
+
+export function timedOut(timeoutMs: number): CacheLoadTimeoutError {
+  return new CacheLoadTimeoutError(`the loader did not answer within ${timeoutMs} ms`, {
+    hint: 'loadTimeout.hard is the limit; the context has a signal for what the loader waits for',
+    details: { timeoutMs },
+  });
+}

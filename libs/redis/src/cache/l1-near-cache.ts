@@ -1,0 +1,88 @@
+/**
+ * The near cache (L1) of one namespace, put together: one memory and one set of tag clocks for all its caches,
+ * so that the bounds are those of the process, and one tracking of what Redis changes. See docs/near-cache.md.
+ *
+ * ```ts
+ * const near = new NearCache({ client, l1 });
+ * const cache = new CacheService({ client, namespace: 'app', tiers: near.tiers });
+ * ```
+ */
+import type { RedisClient } from '../connection/index.js';
+import { systemClock, type Clock } from '../core/index.js';
+import { L1Tracking, type L1TrackingStatus } from './l1-tracking.js';
+import type { ResolvedL1 } from './l1.options.js';
+import { MemoryStore, type MemoryStats } from './memory-store.js';
+import type { CacheEntry, Store } from './store.js';
+import type { TagClocks } from './tag-clocks.js';
+import { TieredStore } from './tiered-store.js';
+import { TrackedTags } from './tracked-tags.js';
+
+export interface NearCacheOptions {
+  readonly client: RedisClient;
+  readonly l1: ResolvedL1;
+  readonly clock?: Clock | undefined;
+}
+
+/** A cache without L1. */
+export interface NearBase {
+  readonly keys: { readonly tracked: { readonly values: string; readonly clocks: string } };
+  readonly store: Store;
+  readonly clocks: TagClocks;
+}
+
+export interface L1Stats extends MemoryStats, L1TrackingStatus {
+  /** Tag clocks held. */
+  readonly clocks: number;
+}
+
+interface Parts {
+  readonly tracking: L1Tracking;
+  readonly tags: TrackedTags;
+}
+
+export class NearCache {
+  readonly #client: RedisClient;
+  readonly #clock: Clock;
+  readonly #memory: MemoryStore<CacheEntry>;
+  #parts: Parts | undefined;
+
+  constructor({ client, l1, clock = systemClock }: NearCacheOptions) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#memory = new MemoryStore(l1, clock);
+  }
+
+  /** Puts L1 in front of a cache; all caches have to be of one namespace. */
+  readonly tiers = ({ keys, store, clocks }: NearBase): { store: Store; clocks: TagClocks } => {
+    const { tracking, tags } = (this.#parts ??= this.#begin(keys.tracked));
+    const [memory, clock] = [this.#memory, this.#clock];
+    return { store: new TieredStore(store, { tracking, memory, clock }), clocks: tags.over(clocks) };
+  };
+
+  /** Begins to follow Redis at once; otherwise the first read does. */
+  start(): void {
+    this.#parts?.tracking.start();
+  }
+
+  stats(): L1Stats {
+    const { tracking, tags } = this.#parts ?? {};
+    const idle: L1TrackingStatus = { state: 'lost', reason: 'not started', interruptions: 0 };
+    return { ...this.#memory.stats(), ...(tracking?.status() ?? idle), clocks: tags?.size ?? 0 };
+  }
+
+  /** Caches go on without L1. */
+  async close(): Promise<void> {
+    await this.#parts?.tracking.close();
+  }
+
+  #begin({ values, clocks }: NearBase['keys']['tracked']): Parts {
+    const tracking = new L1Tracking(this.#client, [values, clocks]);
+    const memory = this.#memory;
+    tracking.follow({
+      prefix: values,
+      invalidate: (key) => memory.invalidate(key),
+      invalidateAll: () => memory.invalidateAll(),
+    });
+    return { tracking, tags: new TrackedTags({ tracking, prefix: clocks }) };
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * One load for one key in the whole fleet. In this process all callers of a key share a flight; between
+ * processes a lease says who loads, and the others wait for its end. See docs/cache.md for the protocol.
+ */
+import { abortReason, type Timer } from '../core/index.js';
+import { CacheClosedError, RecursiveLoadError } from './cache.errors.js';
+import { lifetimeOf } from './call.options.js';
+import { Flight, type Answer, type LoadRequest } from './flight.js';
+import { reviveFailure } from './load-failure.js';
+import { isLoadingAround, outsideLoads } from './loader-run.js';
+import { OwnLoads, type OwnLoadsParts } from './own-loads.js';
+import type { Reader } from './reader.js';
+import type { Grant } from './store.js';
+import { Tokens } from './tokens.js';
+import { freshness } from './validity.js';
+import type { WakeCalls } from './wake-calls.js';
+
+export interface LoadsParts extends OwnLoadsParts {
+  readonly reader: Reader;
+  readonly wakes: WakeCalls;
+}
+
+/** So often a flight waits for loads of others that bring nothing, before it loads without a lease. */
+const MOST_LOST_WAITS = 2;
+/** How often a lease is looked at that nobody can call us about. */
+const UNHEARD_MS = 50;
+/** Expiry on the server and our timer are not the same clock. */
+const AFTER_EXPIRY_MS = 5;
+
+export class Loads {
+  readonly #parts: LoadsParts;
+  readonly #own: OwnLoads;
+  readonly #flights = new Map<string, Flight>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #tokens = new Tokens();
+  #closed = false;
+
+  constructor(parts: LoadsParts) {
+    this.#parts = parts;
+    this.#own = new OwnLoads(parts);
+  }
+
+  /** The answer of the load that is under way, or of a new one. */
+  join(request: LoadRequest): Promise<Answer> {
+    const refusal = this.#refusalOf(request);
+    if (refusal !== undefined) {
+      request.onDecided?.();
+      return Promise.reject(refusal);
+    }
+    const known = this.#flights.get(request.key);
+    if (known !== undefined) {
+      this.#parts.counters.add('coalesced');
+      if (known.busy) request.onDecided?.();
+      return known.join(request);
+    }
+    const flight = this.#open(request);
+    const answer = flight.join(request);
+    this.#start(flight);
+    return answer;
+  }
+
+  /** Loads in the background, unless somebody does already. */
+  refresh(request: LoadRequest): void {
+    if (this.#closed || this.#flights.has(request.key)) return;
+    const flight = this.#open(request);
+    flight.background = request;
+    outsideLoads(() => this.#start(flight));
+  }
+
+  /** Lets loads finish for that long, then aborts them. */
+  async close(drainMs: number): Promise<void> {
+    this.#closed = true;
+    const { clock } = this.#parts;
+    let timer: Timer | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = clock.after(drainMs, resolve, { keepAlive: true });
+    });
+    await Promise.race([Promise.all(this.#running), patience]);
+    timer?.cancel();
+    for (const flight of this.#flights.values()) this.#end(flight);
+    await Promise.all(this.#running);
+  }
+
+  #refusalOf(request: LoadRequest): Error | undefined {
+    if (this.#closed) return closed();
+    if (isLoadingAround(request.key)) return recursive();
+    return request.signal?.aborted === true ? abortReason(request.signal) : undefined;
+  }
+
+  #end(flight: Flight): void {
+    flight.background = undefined;
+    flight.fail(flight.cut, closed());
+    flight.controller?.abort(closed());
+    flight.call?.ring();
+  }
+
+  #open(request: LoadRequest): Flight {
+    const flight = new Flight(request.key, this.#parts.clock);
+    flight.reachable = !request.unreachable;
+    this.#flights.set(request.key, flight);
+    return flight;
+  }
+
+  #start(flight: Flight): void {
+    const running = this.#fly(flight).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  async #fly(flight: Flight): Promise<void> {
+    try {
+      while (flight.wanted) await this.#turn(flight);
+    } catch (error) {
+      // A fault of ours must not leave callers waiting for ever.
+      flight.background = undefined;
+      flight.fail(flight.cut, error);
+    } finally {
+      // Nothing is awaited since `wanted` was false, so nobody has joined meanwhile.
+      this.#flights.delete(flight.key);
+      flight.call?.close();
+    }
+  }
+
+  async #turn(flight: Flight): Promise<void> {
+    if (flight.lookAgain && (await this.#look(flight))) return;
+    const { lead } = flight;
+    if (lead === undefined) return;
+    if (!flight.reachable || flight.lostWaits > MOST_LOST_WAITS) {
+      await this.#own.alone(flight, lead);
+      return;
+    }
+    const token = this.#tokens.next();
+    const { cut } = flight;
+    let grant: Grant;
+    let clock: number;
+    try {
+      [grant, clock] = await this.#ask(flight, lead, token);
+    } catch (error) {
+      this.#unreachable(flight, cut, error);
+      // It may have been granted, and nobody should wait for us then.
+      this.#parts.store.release(flight.key, token, { outcome: 'gone' }).catch(() => undefined);
+      return;
+    }
+    if (grant.state === 'granted') await this.#own.underLease(flight, { token, clock, request: lead });
+    else await this.#yieldTo(flight, cut, grant);
+  }
+
+  /** The lease, the clock and the tags' clocks in one round trip. */
+  async #ask(flight: Flight, request: LoadRequest, token: string): Promise<[Grant, number]> {
+    const { store, fence, settings, keys } = this.#parts;
+    const tagKeys = keys.tags(request.options.tags);
+    const lifetimeMs = lifetimeOf(request.options);
+    const [grant, clock, unregistered] = await Promise.all([
+      store.acquire(flight.key, {
+        token,
+        leaseMs: settings.leaseMs,
+        waitedFor: flight.waitedFor,
+        despite: flight.despite,
+        anyFailure: request.stale !== undefined,
+      }),
+      fence.now(),
+      fence.unregistered(tagKeys, lifetimeMs),
+    ]);
+    if (grant.state === 'granted' && unregistered.length > 0) {
+      await fence.register(unregistered, clock, lifetimeMs);
+    }
+    return [grant, Math.max(clock, fence.seen)];
+  }
+
+  #unreachable(flight: Flight, cut: number, error: unknown): void {
+    this.#parts.counters.add('failures');
+    if (this.#parts.settings.strict) flight.fail(cut, error);
+    flight.reachable = false;
+  }
+
+  /** What others have stored since. @returns whether callers were answered with it */
+  async #look(flight: Flight): Promise<boolean> {
+    const { reader, clock } = this.#parts;
+    flight.lookAgain = false;
+    const { cut } = flight;
+    try {
+      const { found, current } = await reader.read(flight.key);
+      flight.reachable = true;
+      if (found === undefined || !current) return false;
+      if (freshness(found.entry, clock.wallNow()) !== 'fresh') return false;
+      const outcome = found.entry.negative ? 'negative' : found.tier;
+      flight.deliver(cut, { value: found.entry.value, outcome });
+      // A refresh ahead of the expiry is about this very entry, unless somebody has stored another one.
+      if (flight.background?.stale?.createdAt === found.entry.createdAt) return flight.awaited;
+      flight.background = undefined;
+      flight.lookAgain = true;
+      return true;
+    } catch (error) {
+      this.#unreachable(flight, cut, error);
+      return false;
+    }
+  }
+
+  // -- others load ------------------------------------------------------------------------------------------
+
+  async #yieldTo(flight: Flight, cut: number, grant: Exclude<Grant, { state: 'granted' }>): Promise<void> {
+    // A refresh that somebody else does, or has just failed to do, needs no second one.
+    if (grant.state !== 'filled') flight.background = undefined;
+    switch (grant.state) {
+      case 'held':
+        await this.#wait(flight, grant.token, grant.leftMs);
+        break;
+      case 'filled':
+        flight.despite = grant.token;
+        flight.lookAgain = true;
+        break;
+      case 'failed':
+        flight.waitedFor = undefined;
+        flight.fail(cut, reviveFailure(grant.failure));
+        break;
+      case 'nothing':
+        flight.waitedFor = undefined;
+        flight.deliver(cut, { value: undefined, outcome: 'loaded' });
+        break;
+    }
+  }
+
+  async #wait(flight: Flight, token: string, leftMs: number): Promise<void> {
+    if (!flight.awaited) return;
+    const { wakes, keys } = this.#parts;
+    if (flight.waitedFor !== undefined && flight.waitedFor !== token) flight.lostWaits += 1;
+    flight.waitedFor = token;
+    flight.settleOnLoaderOf(undefined);
+    flight.call ??= wakes.listen(keys.wake(flight.key));
+    const patience = Math.max(1, leftMs + AFTER_EXPIRY_MS);
+    await flight.call.wait(flight.call.confirmed ? patience : Math.min(UNHEARD_MS, patience));
+    flight.busy = false;
+    flight.lookAgain = true;
+  }
+}
+
+function closed(): CacheClosedError {
+  return new CacheClosedError('the cache was disconnected', { hint: 'a closed cache is not opened again' });
+}
+
+function recursive(): RecursiveLoadError {
+  return new RecursiveLoadError('a loader asked for the key that it is loading', {
+    hint: 'let it read the origin, or give the inner value a key of its own',
+  });
+}

@@ -1,0 +1,158 @@
+/**
+ * The near cache's memory: least recently used, bounded by entries and by bytes, each entry with an end of its
+ * own. It only ever holds what was read from Redis after any invalidation it has heard of.
+ *
+ * A process does not keep what it has itself just written either. In broadcast mode a server announces a key
+ * once for all that happened to it in one turn of its loop, so the announcement of one's own write may stand
+ * for a later one of somebody else, and counting "my own echoes" would then keep an old value for good.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../core/index.js';
+import { EpochTable } from './l1-epochs.js';
+import { copyOf, freezeDeep, isCopyable, type Handout } from './l1-isolation.js';
+import type { ResolvedL1 } from './l1.options.js';
+
+/** What the engine keeps per key; only `value` reaches users. */
+export interface Holdable {
+  readonly value: unknown;
+}
+
+export interface FillOptions {
+  /** What `begin()` gave before the read was sent. */
+  readonly since: number;
+  /** Size as it lies in Redis. */
+  readonly bytes: number;
+  /** How long the entry may still be served. */
+  readonly ttlMs: number;
+}
+
+export interface MemoryStats {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** Removed to make room. */
+  readonly evictions: number;
+  readonly invalidations: number;
+  /** Values not kept because the key was invalidated while they were on their way. */
+  readonly lateFills: number;
+  /** Values not kept because they can neither be protected nor copied. */
+  readonly unfit: number;
+}
+
+interface Held<E> {
+  readonly entry: E;
+  readonly copied: boolean;
+  /** Monotonic. */
+  readonly endsAt: number;
+}
+
+/** What an entry costs beside its data, by measurement rounded up. */
+const OVERHEAD_BYTES = 160;
+/** UTF-8 turns each of these into the same three bytes, so what Redis announces is not the name it is held by. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+export class MemoryStore<E extends Holdable> {
+  readonly #options: ResolvedL1;
+  readonly #clock: Clock;
+  readonly #entries: LRUCache<string, Held<E>>;
+  readonly #epochs = new EpochTable();
+  #hits = 0;
+  #misses = 0;
+  #evictions = 0;
+  #invalidations = 0;
+  #lateFills = 0;
+  #unfit = 0;
+
+  constructor(options: ResolvedL1, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#entries = new LRUCache({
+      max: options.maxEntries,
+      maxSize: options.maxBytes,
+      dispose: (_held, _key, reason) => {
+        if (reason === 'evict') this.#evictions += 1;
+      },
+    });
+  }
+
+  get(key: string): E | undefined {
+    const held = this.#entries.get(key);
+    if (held === undefined || held.endsAt <= this.#clock.now()) {
+      this.#misses += 1;
+      if (held !== undefined) this.#entries.delete(key);
+      return undefined;
+    }
+    this.#hits += 1;
+    return handOut(held);
+  }
+
+  /** To be called before a read is sent; `fill` takes the answer only if the key stayed as it was since. */
+  begin(): number {
+    return this.#epochs.now();
+  }
+
+  /**
+   * Keeps an entry that was read from Redis and belongs to nobody else, if it may be kept.
+   * @returns what to hand to whoever read it, who must not be able to change what is kept either
+   */
+  fill(key: string, entry: E, { since, bytes, ttlMs }: FillOptions): E {
+    const lifeMs = Math.min(ttlMs, this.#options.ttlMs);
+    if (!(lifeMs > 0) || LONE_SURROGATE.test(key)) return entry;
+    if (!this.#epochs.unchangedSince(since, key)) {
+      this.#lateFills += 1;
+      return entry;
+    }
+    const handout = this.#protect(entry.value);
+    if (handout === 'unfit') {
+      this.#unfit += 1;
+      return entry;
+    }
+    const held = { entry, copied: handout === 'copy', endsAt: this.#clock.now() + lifeMs };
+    this.#entries.set(key, held, { size: bytes + key.length + OVERHEAD_BYTES });
+    return handOut(held);
+  }
+
+  invalidate(key: string): void {
+    this.#epochs.invalidate(key);
+    if (this.#entries.delete(key)) this.#invalidations += 1;
+  }
+
+  invalidateAll(): void {
+    this.#epochs.invalidateAll();
+    this.#invalidations += this.#entries.size;
+    this.#entries.clear();
+  }
+
+  stats(): MemoryStats {
+    return {
+      entries: this.#entries.size,
+      bytes: this.#entries.calculatedSize,
+      hits: this.#hits,
+      misses: this.#misses,
+      evictions: this.#evictions,
+      invalidations: this.#invalidations,
+      lateFills: this.#lateFills,
+      unfit: this.#unfit,
+    };
+  }
+
+  #protect(value: unknown): Handout {
+    switch (this.#options.isolation) {
+      case 'frozen':
+        return freezeDeep(value);
+      case 'copy':
+        return isPrimitive(value) ? 'as-is' : isCopyable(value) ? 'copy' : 'unfit';
+      case 'shared':
+        return 'as-is';
+    }
+  }
+}
+
+function handOut<E extends Holdable>(held: Held<E>): E {
+  return held.copied ? { ...held.entry, value: copyOf(held.entry.value) } : held.entry;
+}
+
+function isPrimitive(value: unknown): boolean {
+  return (typeof value !== 'object' && typeof value !== 'function') || value === null;
+}

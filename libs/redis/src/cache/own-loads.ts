@@ -1,0 +1,230 @@
+/**
+ * A load that fell to this process: the loader runs, and what it brings is stored, if nothing of it was
+ * invalidated meanwhile, and handed to those who may have it.
+ */
+import type { Clock, Timer } from '../core/index.js';
+import type { CacheKeys } from './cache.keys.js';
+import type { ResolvedCache } from './cache.options.js';
+import type { CacheCounters } from './cache-stats.js';
+import { lifetimeOf } from './call.options.js';
+import { jittered } from './early-refresh.js';
+import type { Fence } from './fence.js';
+import type { Answer, Flight, LoadRequest } from './flight.js';
+import { describeFailure } from './load-failure.js';
+import type { LoadSlots } from './load-slots.js';
+import { isInsideLoad, runLoader, type LoadResult } from './loader-run.js';
+import type { CacheEntry, Store } from './store.js';
+
+export interface OwnLoadsParts {
+  readonly store: Store;
+  readonly fence: Fence;
+  readonly keys: CacheKeys;
+  readonly counters: CacheCounters;
+  readonly settings: ResolvedCache;
+  readonly slots: LoadSlots;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Told of what nobody is there to hear. */
+  readonly report: (what: string, outcome: string) => void;
+}
+
+/** Our lease, and the clock that was read with it, before the loader runs. */
+export interface Lease {
+  readonly token: string;
+  readonly clock: number;
+  readonly request: LoadRequest;
+}
+
+interface Loaded {
+  readonly result: LoadResult;
+  /** Callers below it had joined before the loader ran, so whatever it saw is new enough for them. */
+  readonly began: number;
+  /** All who waited have left; who has joined since is owed a load of their own. */
+  readonly aborted: boolean;
+}
+
+type LoadedValue = Extract<LoadResult, { kind: 'value' }>;
+
+/** Those who wait elsewhere ask about a failure within this time. */
+const LEAST_FAILURE_MS = 2_000;
+
+export class OwnLoads {
+  readonly #parts: OwnLoadsParts;
+
+  constructor(parts: OwnLoadsParts) {
+    this.#parts = parts;
+  }
+
+  async underLease(flight: Flight, lease: Lease): Promise<void> {
+    const stopRenewing = this.#keepRenewing(flight.key, lease.token);
+    const { result, began, aborted } = await this.#load(flight, lease.request);
+    try {
+      flight.background = undefined;
+      flight.lookAgain = true;
+      if (aborted) await this.#giveBack(flight.key, lease.token);
+      else if (result.kind === 'failed') await this.#shareFailure(flight, lease, result.error);
+      else if (result.value === undefined || result.skipped)
+        await this.#endUnstored(flight, lease, { result, began });
+      else await this.#store(flight, lease, { result, began });
+    } finally {
+      stopRenewing();
+    }
+  }
+
+  /** Redis is away, or others take the lease again and again: the value is for those who waited for it. */
+  async alone(flight: Flight, request: LoadRequest): Promise<void> {
+    const outcome = flight.reachable ? 'loaded' : 'bypass';
+    if (outcome === 'bypass') this.#parts.counters.add('bypassed');
+    const { result, began, aborted } = await this.#load(flight, request);
+    flight.background = undefined;
+    flight.lookAgain = true;
+    if (aborted) return;
+    if (result.kind === 'failed') flight.fail(flight.cut, result.error);
+    else flight.deliver(began, { value: result.value, outcome });
+  }
+
+  async #load(flight: Flight, request: LoadRequest): Promise<Loaded> {
+    const { slots, counters, clock } = this.#parts;
+    const controller = new AbortController();
+    flight.controller = controller;
+    flight.settleOnLoaderOf(request);
+    let leave: (() => void) | undefined;
+    try {
+      if (!request.batched && !isInsideLoad()) leave = await slots.take(controller.signal);
+      const began = flight.cut;
+      counters.add('loads');
+      const result = await runLoader(request, { signal: controller.signal, clock });
+      if (result.kind === 'failed') counters.add('loadFailures');
+      return { result, began, aborted: controller.signal.aborted };
+    } catch (error) {
+      return { result: { kind: 'failed', error }, began: flight.cut, aborted: controller.signal.aborted };
+    } finally {
+      leave?.();
+      flight.busy = false;
+      flight.controller = undefined;
+    }
+  }
+
+  async #shareFailure(flight: Flight, lease: Lease, error: unknown): Promise<void> {
+    const { store, settings, report } = this.#parts;
+    const keepMs = Math.max(settings.retryAfterMs, LEAST_FAILURE_MS);
+    if (!flight.awaited) report('load-failed', nameOf(error));
+    const failure = describeFailure(error);
+    const releasing = store.release(flight.key, lease.token, { outcome: 'failed', failure, keepMs });
+    flight.fail(flight.cut, error);
+    await releasing.catch(() => this.#parts.counters.add('failures'));
+  }
+
+  /** Nothing to store: others learn that there was nothing, or load for themselves what is not to be shared. */
+  async #endUnstored(
+    flight: Flight,
+    lease: Lease,
+    { result, began }: { result: LoadedValue; began: number },
+  ): Promise<void> {
+    const { store, fence } = this.#parts;
+    const { cut } = flight;
+    const outcome = result.value === undefined ? 'nothing' : 'gone';
+    const held = await Promise.all([
+      store.release(flight.key, lease.token, { outcome }),
+      fence.holds(this.#parts.keys.tags(result.tags), lease.clock),
+    ]).then((both) => both.every(Boolean), this.#noFence);
+    flight.deliver(held ? cut : began, { value: result.value, outcome: 'loaded' });
+  }
+
+  async #store(
+    flight: Flight,
+    lease: Lease,
+    { result, began }: { result: LoadedValue; began: number },
+  ): Promise<void> {
+    const { counters, settings } = this.#parts;
+    const entry = this.#entryOf(result, lease);
+    const answer: Answer = { value: result.value, outcome: 'loaded' };
+    let cut = began;
+    try {
+      await this.#registerLateTags(lease, result);
+      const asOf = flight.cut;
+      if (await this.#fill(flight.key, entry, lease)) cut = asOf;
+      else counters.add('refusedFills');
+    } catch (error) {
+      const unstorable = Reflect.get(Object(error), 'code') === 'VALUE_UNSERIALIZABLE';
+      counters.add(unstorable ? 'unstorable' : 'failures');
+      if (unstorable) await this.#giveBack(flight.key, lease.token);
+      this.#parts.report('not-stored', nameOf(error));
+      if (settings.strict) flight.fail(flight.cut, error);
+    }
+    flight.deliver(cut, answer);
+  }
+
+  async #giveBack(key: string, token: string): Promise<void> {
+    await this.#parts.store.release(key, token, { outcome: 'gone' }).catch(this.#noFence);
+  }
+
+  /** Stores it, and looks at the tags once more: a fence in another slot can not be part of the same step. */
+  async #fill(key: string, entry: CacheEntry, lease: Lease): Promise<boolean> {
+    const { store, fence } = this.#parts;
+    const [stored, holds] = await Promise.all([
+      store.fill(key, entry, lease.token),
+      fence.holds(this.#parts.keys.tags(entry.tags), entry.clock),
+    ]);
+    return stored && holds;
+  }
+
+  /** Tags that were known only after the load. */
+  async #registerLateTags(lease: Lease, { tags }: LoadedValue): Promise<void> {
+    if (tags === lease.request.options.tags) return;
+    const { fence } = this.#parts;
+    const lifetimeMs = lifetimeOf(lease.request.options);
+    const unregistered = await fence.unregistered(this.#parts.keys.tags(tags), lifetimeMs);
+    if (unregistered.length > 0) await fence.register(unregistered, lease.clock, lifetimeMs);
+  }
+
+  #entryOf(result: LoadedValue, { clock, request }: Lease): CacheEntry {
+    const { settings, random } = this.#parts;
+    const now = this.#parts.clock.wallNow();
+    const ttlMs = result.ttlMs === undefined ? undefined : jittered(result.ttlMs, settings.jitter, random);
+    const { staleMs, staleOnErrorMs } = request.options;
+    return {
+      value: result.value,
+      createdAt: now,
+      softExpiresAt: ttlMs === undefined ? undefined : now + ttlMs,
+      expiresAt: ttlMs === undefined ? undefined : now + ttlMs + Math.max(staleMs, staleOnErrorMs),
+      clock,
+      loadMs: result.loadMs,
+      negative: result.value === null,
+      tags: result.tags,
+    };
+  }
+
+  /** A loader longer than the lease is fine: the lease lives as long as this process does. */
+  #keepRenewing(key: string, token: string): () => void {
+    const { store, settings, clock } = this.#parts;
+    let timer: Timer | undefined;
+    let stopped = false;
+    const schedule = (): void => {
+      timer = clock.after(settings.leaseMs / 3, () => {
+        store.renew(key, token, settings.leaseMs).then(
+          (ours) => {
+            if (ours && !stopped) schedule();
+          },
+          () => {
+            if (!stopped) schedule();
+          },
+        );
+      });
+    };
+    schedule();
+    return () => {
+      stopped = true;
+      timer?.cancel();
+    };
+  }
+
+  readonly #noFence = (): false => {
+    this.#parts.counters.add('failures');
+    return false;
+  };
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}

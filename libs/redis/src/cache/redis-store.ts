@@ -1,0 +1,201 @@
+/** The second tier: one Redis, whatever its topology. A hit is a plain GET; scripts serve only the rest. */
+import type { Codec, Decoded } from '../codec/index.js';
+import type { RedisClient } from '../connection/index.js';
+import { acquireScript, fillScript, releaseScript, renewScript } from './lease.scripts.js';
+import type { CacheKeys } from './cache.keys.js';
+import { putScript, removeScript, sha1, swapScript } from './cache.scripts.js';
+import { FAILED, FILLED, HELD, KEEP_FILLED_MS, NOTHING, readRecord, writeRecord } from './lease-record.js';
+import {
+  COUNTER_CLOCK,
+  isCounter,
+  type CacheEntry,
+  type Found,
+  type Grant,
+  type LeaseAsk,
+  type Release,
+  type Store,
+  type StoreCall,
+} from './store.js';
+
+export interface RedisStoreParts {
+  readonly client: RedisClient;
+  readonly keys: CacheKeys;
+  readonly codec: Codec;
+  readonly schema: number;
+  wallNow(): number;
+}
+
+/** Those who waited for a load ask about its end within this time. */
+const KEEP_NOTHING_MS = 2_000;
+
+/** Somebody else changes the entry at the same time, again and again: then theirs stands. */
+const UPDATE_ATTEMPTS = 5;
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+const INTEGER = /^-?\d{1,16}$/u;
+const LONGEST_INTEGER = 17;
+
+export class RedisStore implements Store {
+  readonly #parts: RedisStoreParts;
+
+  constructor(parts: RedisStoreParts) {
+    this.#parts = parts;
+  }
+
+  async get(key: string, call?: StoreCall): Promise<Found | undefined> {
+    const bytes = await this.#bytes(key, call);
+    if (bytes === null) return undefined;
+    const decoded = this.#decode(key, bytes);
+    return toFound(decoded instanceof Promise ? await decoded : decoded, bytes);
+  }
+
+  async set(key: string, entry: CacheEntry, call?: StoreCall): Promise<void> {
+    const { client, keys } = this.#parts;
+    const encoded = this.#encode(key, entry);
+    // Nothing is awaited that is at hand: the command has to leave in the tick of the call.
+    const bytes = encoded instanceof Promise ? await encoded : encoded;
+    const args = { bytes, ttlMs: this.#lifetime(entry), channel: keys.wake(key) };
+    await client.run(putScript, [key, keys.lease(key)], args, call);
+  }
+
+  async remove(names: readonly string[], call?: StoreCall): Promise<number> {
+    const { client, keys } = this.#parts;
+    const removed = await Promise.all(
+      names.map((key) => client.run(removeScript, [key, keys.lease(key)], { channel: keys.wake(key) }, call)),
+    );
+    return removed.reduce((sum, count) => sum + count, 0);
+  }
+
+  async update(key: string, change: (entry: CacheEntry) => CacheEntry, call?: StoreCall): Promise<boolean> {
+    for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt += 1) {
+      const before = await this.#bytes(key, call);
+      const found = before === null ? undefined : toFound(await this.#decode(key, before), before);
+      if (before === null || found === undefined || isCounter(found.entry)) return false;
+      const entry = change(found.entry);
+      const bytes = await this.#encode(key, entry);
+      const args = { digest: sha1(before), bytes, ttlMs: this.#lifetime(entry) };
+      if (await this.#parts.client.run(swapScript, [key], args, call)) return true;
+    }
+    return false;
+  }
+
+  async acquire(key: string, ask: LeaseAsk): Promise<Grant> {
+    const { client, keys } = this.#parts;
+    const { record, leftMs } = await client.run(acquireScript, [keys.lease(key)], {
+      token: ask.token,
+      leaseMs: ask.leaseMs,
+      waitedFor: ask.anyFailure === true ? '*' : (ask.waitedFor ?? ''),
+      despite: ask.despite ?? '',
+    });
+    return record === undefined ? { state: 'granted' } : this.#grant(key, record, leftMs);
+  }
+
+  renew(key: string, token: string, leaseMs: number): Promise<boolean> {
+    const { client, keys } = this.#parts;
+    return client.run(renewScript, [keys.lease(key)], { token, leaseMs });
+  }
+
+  async fill(key: string, entry: CacheEntry, token: string): Promise<boolean> {
+    const { client, keys } = this.#parts;
+    const encoded = this.#encode(key, entry);
+    const bytes = encoded instanceof Promise ? await encoded : encoded;
+    const args = {
+      token,
+      bytes,
+      ttlMs: this.#lifetime(entry),
+      keepMs: KEEP_FILLED_MS,
+      channel: keys.wake(key),
+    };
+    return client.run(fillScript, [key, keys.lease(key)], args);
+  }
+
+  async release(key: string, token: string, release: Release): Promise<boolean> {
+    const { client, keys } = this.#parts;
+    const record = await this.#recordOf(key, token, release);
+    const keepMs = release.outcome === 'failed' ? release.keepMs : KEEP_NOTHING_MS;
+    const args = { token, record, keepMs, channel: keys.wake(key) };
+    return client.run(releaseScript, [keys.lease(key)], args);
+  }
+
+  #bytes(key: string, call: StoreCall | undefined): Promise<Buffer | null> {
+    return this.#parts.client.command<Buffer | null>('GET', [key], {
+      reply: 'bytes',
+      anyType: true,
+      signal: call?.signal,
+    });
+  }
+
+  #decode(key: string, bytes: Buffer): Decoded | Promise<Decoded> {
+    const { codec, keys, schema } = this.#parts;
+    return codec.decode(bytes, { namespace: keys.namespace, key, schema });
+  }
+
+  #encode(key: string, entry: CacheEntry): Buffer | Promise<Buffer> {
+    const { codec, keys, schema } = this.#parts;
+    return codec.encode(entry.value, { namespace: keys.namespace, key, entry: { ...entry, schema } });
+  }
+
+  #lifetime(entry: CacheEntry): number {
+    if (entry.expiresAt === undefined) return 0;
+    return Math.max(1, Math.round(entry.expiresAt - this.#parts.wallNow()));
+  }
+
+  /** What a failed load tells goes through the codec too: a message may quote what encryption is to hide. */
+  async #recordOf(key: string, token: string, release: Release): Promise<Buffer> {
+    if (release.outcome === 'gone') return Buffer.alloc(0);
+    if (release.outcome === 'nothing') return writeRecord(NOTHING, token);
+    const { codec, keys } = this.#parts;
+    const context = { namespace: keys.namespace, key: keys.lease(key) };
+    return writeRecord(FAILED, token, await codec.encode(release.failure, context));
+  }
+
+  async #grant(key: string, bytes: Buffer, leftMs: number): Promise<Grant> {
+    const { state, token, payload } = readRecord(bytes);
+    if (state === HELD) return { state: 'held', token, leftMs };
+    if (state === FILLED) return { state: 'filled', token };
+    if (state === NOTHING) return { state: 'nothing', token };
+    const { codec, keys } = this.#parts;
+    const decoded = await codec.decode(payload, { namespace: keys.namespace, key: keys.lease(key) });
+    return { state: 'failed', token, failure: decoded.ok ? decoded.value : undefined };
+  }
+}
+
+function toFound(decoded: Decoded, bytes: Buffer): Found | undefined {
+  if (!decoded.ok) return decoded.reason === 'foreign' ? toCounter(bytes) : undefined;
+  const { entry, value } = decoded;
+  return {
+    tier: 'l2',
+    bytes: bytes.length,
+    entry: {
+      value: entry.negative ? null : value,
+      createdAt: entry.createdAt,
+      softExpiresAt: entry.softExpiresAt,
+      expiresAt: entry.expiresAt,
+      clock: entry.clock,
+      loadMs: entry.loadMs,
+      negative: entry.negative,
+      tags: entry.tags,
+    },
+  };
+}
+
+/** What `incr` counts in is Redis' own integer and no envelope; a flush removes it by its name. */
+function toCounter(bytes: Buffer): Found | undefined {
+  if (bytes.length > LONGEST_INTEGER) return undefined;
+  const text = bytes.toString('latin1');
+  if (!INTEGER.test(text)) return undefined;
+  return {
+    tier: 'l2',
+    bytes: bytes.length,
+    entry: {
+      value: Number(text),
+      createdAt: 0,
+      softExpiresAt: undefined,
+      expiresAt: undefined,
+      clock: COUNTER_CLOCK,
+      loadMs: 0,
+      negative: false,
+      tags: NO_TAGS,
+    },
+  };
+}

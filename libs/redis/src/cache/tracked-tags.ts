@@ -1,0 +1,89 @@
+/**
+ * The clocks of tags, held in this process while Redis announces their changes: a tagged hit then asks nobody.
+ * A clock that does not exist is held as such, since its creation is announced too.
+ */
+import { EpochTable } from './l1-epochs.js';
+import type { Follower, L1Tracking } from './l1-tracking.js';
+import type { TagClocks } from './tag-clocks.js';
+
+export interface TrackedTagsOptions {
+  readonly tracking: L1Tracking;
+  /** Beginning of the keys of all tag clocks. */
+  readonly prefix: string;
+  /** Beyond it those asked for first go first. @default 50_000 */
+  readonly maxTags?: number;
+}
+
+const MAX_TAGS = 50_000;
+
+/** One for all caches of a namespace, as they share their tags. */
+export class TrackedTags implements Follower {
+  readonly prefix: string;
+  readonly #tracking: L1Tracking;
+  readonly #maxTags: number;
+  readonly #known = new Map<string, number>();
+  readonly #epochs = new EpochTable();
+
+  constructor({ tracking, prefix, maxTags = MAX_TAGS }: TrackedTagsOptions) {
+    this.prefix = prefix;
+    this.#tracking = tracking;
+    this.#maxTags = maxTags;
+    tracking.follow(this);
+  }
+
+  get size(): number {
+    return this.#known.size;
+  }
+
+  /** These clocks, asked for below only when they are not held. */
+  over(inner: TagClocks): TagClocks {
+    return {
+      read: (keys) => this.#read(keys, inner),
+      invalidate: (key) => {
+        this.invalidate(key);
+        inner.invalidate?.(key);
+      },
+    };
+  }
+
+  /** Also to be called when this process has moved a clock: its callers are owed that now, not a hop later. */
+  invalidate(key: string): void {
+    this.#epochs.invalidate(key);
+    this.#known.delete(key);
+  }
+
+  invalidateAll(): void {
+    this.#epochs.invalidateAll();
+    this.#known.clear();
+  }
+
+  #read(keys: readonly string[], inner: TagClocks): readonly number[] | Promise<readonly number[]> {
+    if (!this.#tracking.active) return inner.read(keys);
+    const clocks: number[] = [];
+    for (const key of keys) {
+      const clock = this.#known.get(key);
+      if (clock === undefined) return this.#learn(keys, inner);
+      clocks.push(clock);
+    }
+    return clocks;
+  }
+
+  /** Asks for all of them anew: a tag that is known costs nothing more in the same round trip. */
+  async #learn(keys: readonly string[], inner: TagClocks): Promise<readonly number[]> {
+    const since = this.#epochs.now();
+    const clocks = await inner.read(keys);
+    keys.forEach((key, i) => {
+      const clock = clocks[i];
+      if (clock === undefined || !this.#epochs.unchangedSince(since, key)) return;
+      this.#makeRoom(key);
+      this.#known.set(key, clock);
+    });
+    return clocks;
+  }
+
+  #makeRoom(key: string): void {
+    if (this.#known.size < this.#maxTags || this.#known.has(key)) return;
+    const [first] = this.#known.keys();
+    if (first !== undefined) this.#known.delete(first);
+  }
+}
