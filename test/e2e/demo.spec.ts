@@ -7,11 +7,11 @@ import { admin, shared, startStandalone } from '../topology/index.js';
 import { build, DemoProcess } from './demo-process.js';
 
 interface ProductList {
-  readonly from: 'redis' | 'shelf';
+  readonly from: 'cache' | 'shelf';
   readonly products: readonly { readonly id: number; readonly priceCents: number }[];
 }
 
-const LIST_KEY = 'catalog:products';
+const LIST_KEY = 'print-shop:v1:cache:default:{catalog:products}';
 
 async function getJson<T>(url: string): Promise<T> {
   const response = await fetch(url);
@@ -47,14 +47,14 @@ describe.each(['embedded', 'standalone'] as const)('the demo on %s', (topology) 
     expect(first.from).toBe('shelf');
     expect(first.products).toHaveLength(4);
     const second = await getJson<ProductList>(`${url}/products`);
-    expect(second).toMatchObject({ from: 'redis', products: first.products });
+    expect(second).toMatchObject({ from: 'cache', products: first.products });
 
     const changed = await putPrice(url, '1', { priceCents: 995 });
     expect(await changed.json()).toMatchObject({ id: 1, priceCents: 995 });
     const third = await getJson<ProductList>(`${url}/products`);
     expect(third.from).toBe('shelf');
     expect(third.products[0]).toMatchObject({ id: 1, priceCents: 995 });
-    expect((await getJson<ProductList>(`${url}/products`)).from).toBe('redis');
+    expect((await getJson<ProductList>(`${url}/products`)).from).toBe('cache');
   });
 
   it.each([
@@ -103,7 +103,7 @@ describe('the built program', () => {
     expect(demo.output).toContain('the embedded default (no server)');
     expect(demo.output).toContain(`curl ${url}/products`);
     expect((await getJson<ProductList>(`${url}/products`)).from).toBe('shelf');
-    expect((await getJson<ProductList>(`${url}/products`)).from).toBe('redis');
+    expect((await getJson<ProductList>(`${url}/products`)).from).toBe('cache');
     const { code, ms } = await demo.interrupt();
     expect(code).toBe(0);
     expect(ms).toBeLessThan(2_000);

@@ -1,4 +1,6 @@
 /** The composition root without Nest: for scripts, workers and tests. */
+import type { CacheService } from './cache/index.js';
+import { wireCache } from './cache-wiring.js';
 import { RedisConfig, type Env } from './config/index.js';
 import { ConnectionRegistry, type NativeRedis, type RedisAdapter } from './connection/index.js';
 import type { RedisModuleOptions } from './redis.options.js';
@@ -7,6 +9,8 @@ export interface Redis {
   readonly config: RedisConfig;
   /** The default connection. */
   readonly adapter: RedisAdapter<NativeRedis>;
+  /** The cache on the default connection. */
+  readonly cache: CacheService;
   /** A connection by its name under `connections`. */
   connection(name: string): RedisAdapter<NativeRedis>;
   /** Settles when every connection serves; rejects when one does not in time, though it goes on trying. */
@@ -26,11 +30,17 @@ export interface Redis {
 export function createRedis(options: RedisModuleOptions = {}, env?: Env): Redis {
   const config = new RedisConfig(options, env);
   const registry = new ConnectionRegistry([config.defaultConnection, ...config.connections.values()]);
+  const adapter = registry.get();
+  const wired = wireCache(config, adapter);
   return {
     config,
-    adapter: registry.get(),
+    adapter,
+    cache: wired.cache,
     connection: (name) => registry.get(name),
     connect: () => registry.connect(),
-    disconnect: () => registry.disconnect(),
+    async disconnect() {
+      await wired.close();
+      await registry.disconnect();
+    },
   };
 }

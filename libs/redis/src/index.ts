@@ -1,4 +1,22 @@
 export {
+  CacheClosedError,
+  CacheLoadTimeoutError,
+  CacheService,
+  InvalidCacheKeyError,
+  InvalidCacheOptionsError,
+  RecursiveLoadError,
+  type CacheOptions,
+  type CacheOutcome,
+  type CacheSetOptions,
+  type CacheStats,
+  type CacheTypes,
+  type Explanation,
+  type L1Options,
+  type LoadContext,
+  type Loader,
+  type LoadOptions,
+} from './cache/index.js';
+export {
   InvalidConfigError,
   RedisConfig,
   redisEnvironmentSchema,
@@ -37,6 +55,6 @@ export {
 export { isRedisModuleError, RedisModuleError, type Duration } from './core/index.js';
 export { createRedis, type Redis } from './create-redis.js';
 export { RedisModule, type RedisModuleAsyncOptions, type RedisOptionsFactory } from './redis.module.js';
-export type { RedisModuleOptions } from './redis.options.js';
+export type { CacheModuleOptions, RedisModuleOptions } from './redis.options.js';
 export { InjectRedis, redisToken } from './redis.tokens.js';
 export { CircuitOpenError } from './resilience/index.js';

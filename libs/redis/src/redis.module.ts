@@ -9,11 +9,16 @@ import {
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
+import { CacheService } from './cache/index.js';
+import { wireCache, type WiredCache } from './cache-wiring.js';
 import { InvalidConfigError, RedisConfig } from './config/index.js';
 import { ConnectionRegistry } from './connection/index.js';
 import { reportConnections } from './connection-report.js';
 import type { RedisModuleOptions } from './redis.options.js';
 import { redisToken } from './redis.tokens.js';
+
+/** The cache and what has to be closed with it. */
+const WIRED_CACHE = Symbol('anbar:wired-cache');
 
 /** What `useClass` and `useExisting` name. */
 export interface RedisOptionsFactory {
@@ -41,6 +46,7 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
         global: isGlobal ?? true,
         providers: [...(definition.providers ?? []), ...providers],
         exports: [
+          CacheService,
           RedisConfig,
           ConnectionRegistry,
           redisToken(),
@@ -57,15 +63,18 @@ export type RedisModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
 export class RedisModule extends ConfigurableModuleClass implements OnModuleInit, OnApplicationShutdown {
   readonly #config: RedisConfig;
   readonly #registry: ConnectionRegistry;
+  readonly #wired: WiredCache;
   #stopReporting: () => void = () => undefined;
 
   constructor(
     @Inject(RedisConfig) config: RedisConfig,
     @Inject(ConnectionRegistry) registry: ConnectionRegistry,
+    @Inject(WIRED_CACHE) wired: WiredCache,
   ) {
     super();
     this.#config = config;
     this.#registry = registry;
+    this.#wired = wired;
   }
 
   /**
@@ -98,6 +107,7 @@ export class RedisModule extends ConfigurableModuleClass implements OnModuleInit
 
   async onApplicationShutdown(): Promise<void> {
     this.#stopReporting();
+    await this.#wired.close();
     await this.#registry.disconnect();
   }
 }
@@ -115,6 +125,12 @@ function connectionProviders(names: readonly string[]): Provider[] {
       useFactory: (config: RedisConfig) =>
         new ConnectionRegistry([config.defaultConnection, ...config.connections.values()]),
     },
+    {
+      provide: WIRED_CACHE,
+      inject: [RedisConfig, ConnectionRegistry],
+      useFactory: (config: RedisConfig, registry: ConnectionRegistry) => wireCache(config, registry.get()),
+    },
+    { provide: CacheService, inject: [WIRED_CACHE], useFactory: ({ cache }: WiredCache) => cache },
     ...[undefined, ...names].map((name) => ({
       provide: redisToken(name),
       inject: [ConnectionRegistry],

@@ -1,5 +1,13 @@
 /** What `RedisModule.forRoot`, `forRootAsync` and `createRedis` take: one object, everything optional. */
+import type { CacheOptions, L1Options } from './cache/index.js';
+import type { CodecOptions } from './codec/index.js';
 import type { ConnectionOptions } from './connection/index.js';
+
+/** Options of `CacheService`, and of the copies it keeps in this process. */
+export interface CacheModuleOptions extends Omit<CacheOptions, 'codec'> {
+  /** The near cache in this process, kept in step with Redis; `false` for none. See docs/near-cache.md. */
+  l1?: L1Options | false | undefined;
+}
 
 export interface RedisModuleOptions extends ConnectionOptions {
   /**
@@ -9,7 +17,10 @@ export interface RedisModuleOptions extends ConnectionOptions {
   namespace?: string;
   /**
    * Further connections by name: `@InjectRedis('reports')` or `redis.connection('reports')`. Each stands on its
-   * own: neither the environment nor the options beside this one complete it.
+   * own and inherits nothing.
    */
   connections?: Readonly<Record<string, ConnectionOptions>>;
+  cache?: CacheModuleOptions;
+  /** How cached values become bytes: serializer, compression, encryption. See docs/codec.md. */
+  codec?: CodecOptions;
 }

@@ -1,4 +1,6 @@
 /** The whole way from options and environment to a configuration: every fault on it ends up in one error. */
+import { resolveCache, resolveL1, type CacheOptions, type ResolvedL1 } from '../cache/index.js';
+import { resolveCodec, type CodecOptions } from '../codec/index.js';
 import { DEFAULT_CONNECTION, resolveConnection, type ResolvedConnection } from '../connection/index.js';
 import { isRedisModuleError, parsePositiveDuration, type Duration } from '../core/index.js';
 import type { RedisModuleOptions } from '../redis.options.js';
@@ -16,6 +18,9 @@ export interface LoadedConfig {
   readonly defaultConnection: ResolvedConnection;
   readonly connections: ReadonlyMap<string, ResolvedConnection>;
   readonly cacheTtlMs: number | undefined;
+  readonly cache: CacheOptions;
+  readonly l1: ResolvedL1 | false;
+  readonly codec: CodecOptions | undefined;
   readonly sessionTtlMs: number | undefined;
   readonly source: string;
   readonly warnings: readonly string[];
@@ -38,8 +43,9 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
   const draft = draftConnection(layers, silent);
   const main = resolveDraft(DEFAULT_CONNECTION, draft);
   const others = namedConnections(reading);
+  const cache = resolveCaching(options, environment.values.REDIS_CACHE_TTL);
 
-  const faults = [reading, environment, main, ...others].flatMap((part) => part.faults);
+  const faults = [reading, environment, main, ...others, cache].flatMap((part) => part.faults);
   if (main.connection === undefined || faults.length > 0) {
     throw new InvalidConfigError(redact(faults, [...secretsOf(env), ...secretsOfOptions(options)]));
   }
@@ -50,6 +56,9 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
       others.flatMap(({ connection }) => (connection === undefined ? [] : [[connection.name, connection]])),
     ),
     cacheTtlMs: milliseconds(environment.values.REDIS_CACHE_TTL),
+    cache: cache.options,
+    l1: cache.l1,
+    codec: options.codec,
     sessionTtlMs: milliseconds(environment.values.REDIS_SESSION_TTL),
     source: draft.source,
     warnings: [
@@ -58,6 +67,27 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
       ...others.flatMap(({ layers: its }) => warningsOf(its)),
     ],
   };
+}
+
+interface Caching {
+  readonly options: CacheOptions;
+  readonly l1: ResolvedL1 | false;
+  readonly faults: readonly Fault[];
+}
+
+/** `cache.ttl` of the code wins over `REDIS_CACHE_TTL`. What the rooms find wrong joins the one list. */
+function resolveCaching(options: RedisModuleOptions, ttl: Duration | undefined): Caching {
+  const { l1, ...given } = options.cache ?? {};
+  const cache: CacheOptions = { ...given, ttl: given.ttl ?? ttl };
+  try {
+    resolveCache(cache);
+    resolveCodec(options.codec);
+    return { options: cache, l1: resolveL1(l1), faults: [] };
+  } catch (error) {
+    if (!isRedisModuleError(error)) throw error;
+    const fault = { where: 'options', problem: error.message, hint: error.hint };
+    return { options: {}, l1: false, faults: [fault] };
+  }
 }
 
 interface Resolved {

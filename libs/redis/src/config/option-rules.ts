@@ -3,8 +3,9 @@
  * Record<keyof …>` makes an option that is added to the types and forgotten here a compile error.
  */
 import { IsDefined, ValidateBy } from 'class-validator';
+import type { L1Options, LoadTimeoutOptions } from '../cache/index.js';
 import type { ConnectionOptions, EmbeddedOptions, PoolOptions, TlsOptions } from '../connection/index.js';
-import type { RedisModuleOptions } from '../redis.options.js';
+import type { CacheModuleOptions, RedisModuleOptions } from '../redis.options.js';
 import type { BreakerOptions, RetryOptions } from '../resilience/index.js';
 import * as rule from './rule.js';
 
@@ -122,6 +123,35 @@ class SentinelRules implements Rules<NonNullable<ConnectionOptions['sentinel']>>
   @Must(blockOrBoolean) tls: unknown;
 }
 
+class L1Rules implements Rules<L1Options> {
+  @Must(rule.count) maxEntries: unknown;
+  @Must(rule.count) maxBytes: unknown;
+  @Must(rule.positiveDuration) ttl: unknown;
+  @Must(rule.oneOf('frozen', 'copy', 'shared')) isolation: unknown;
+}
+
+class LoadTimeoutRules implements Rules<LoadTimeoutOptions> {
+  @Must(rule.positiveDuration) soft: unknown;
+  @Must(rule.ttl) hard: unknown;
+}
+
+class CacheRules implements Rules<CacheModuleOptions> {
+  @Must(rule.ttl) ttl: unknown;
+  @Must(rule.duration) stale: unknown;
+  @Must(rule.duration) staleOnError: unknown;
+  @Must(rule.positiveDuration) retryAfter: unknown;
+  @Must(rule.positiveDuration) negativeTtl: unknown;
+  @Must(rule.share) jitter: unknown;
+  @Must(rule.boolean) earlyRefresh: unknown;
+  @Must(block) loadTimeout: unknown;
+  @Must(rule.count) maxLoads: unknown;
+  @Must(rule.positiveDuration) lease: unknown;
+  @Must(rule.boolean) strict: unknown;
+  @Must(rule.oneOf('reject', 'ignore')) onWriteError: unknown;
+  @Must(rule.whole) schema: unknown;
+  @Must(blockOrFalse) l1: unknown;
+}
+
 export class ConnectionRules implements Rules<ConnectionOptions> {
   /** Its form is judged where it is taken apart; here only that it is a text. */
   @Must({ ...rule.text, secret: true }) url: unknown;
@@ -151,6 +181,9 @@ export class ConnectionRules implements Rules<ConnectionOptions> {
 export class ModuleRules extends ConnectionRules implements Rules<RedisModuleOptions> {
   @Must(rule.namespace) namespace: unknown;
   @Must(block) connections: unknown;
+  @Must(block) cache: unknown;
+  /** What is in it is judged by the codec itself, which knows key material from text. */
+  @Must(block) codec: unknown;
 }
 
 export type RulesClass = new () => object;
@@ -164,4 +197,7 @@ export const BLOCKS: Readonly<Record<string, RulesClass>> = {
   tls: TlsRules,
   cluster: ClusterRules,
   sentinel: SentinelRules,
+  cache: CacheRules,
+  l1: L1Rules,
+  loadTimeout: LoadTimeoutRules,
 };

@@ -1,5 +1,7 @@
 /** The configuration of one module: checked once, at boot, and not to be changed after. */
 import { inspect } from 'node:util';
+import type { CacheOptions, ResolvedL1 } from '../cache/index.js';
+import type { CodecOptions } from '../codec/index.js';
 import {
   DEFAULT_CONNECTION,
   UnknownConnectionError,
@@ -29,6 +31,12 @@ export class RedisConfig {
   readonly connections: ReadonlyMap<string, ResolvedConnection>;
   /** `REDIS_CACHE_TTL` in milliseconds. */
   readonly cacheTtlMs: number | undefined;
+  /** Options of the cache, `ttl` from the environment included. */
+  readonly cache: CacheOptions;
+  /** The near cache, or `false` for none. */
+  readonly l1: ResolvedL1 | false;
+  /** How cached values become bytes. May hold keys: not to be logged. */
+  readonly codec: CodecOptions | undefined;
   /** `REDIS_SESSION_TTL` in milliseconds. */
   readonly sessionTtlMs: number | undefined;
   /** Where the address was found: `'REDIS_URL'`, `'options.url'`, `'nothing: embedded'`. */
@@ -43,6 +51,9 @@ export class RedisConfig {
     this.defaultConnection = loaded.defaultConnection;
     this.connections = loaded.connections;
     this.cacheTtlMs = loaded.cacheTtlMs;
+    this.cache = loaded.cache;
+    this.l1 = loaded.l1;
+    this.codec = loaded.codec;
     this.sessionTtlMs = loaded.sessionTtlMs;
     this.source = loaded.source;
     this.warnings = loaded.warnings;
