@@ -124,7 +124,7 @@ describe('the built program', () => {
   it.each([
     ['redis//app:planted-secret@host', /REDIS_URL/u],
     ['redis://app:planted-secret@host:99999', /REDIS_URL/u],
-  ])('with REDIS_URL=%s says what is wrong, once, without the password, and exits 1', async (url, told) => {
+  ])('with a wrong REDIS_URL (%#) says what is wrong, once, without the password, and exits 1', async (url, told) => {
     const demo = DemoProcess.start(['dist/main.js'], { REDIS_URL: url });
     expect(await demo.ended()).toMatchObject({ code: 1 });
     expect(demo.output).toMatch(told);
