@@ -124,13 +124,16 @@ describe('the built program', () => {
   it.each([
     ['redis//app:planted-secret@host', /REDIS_URL/u],
     ['redis://app:planted-secret@host:99999', /REDIS_URL/u],
-  ])('with a wrong REDIS_URL (%#) says what is wrong, once, without the password, and exits 1', async (url, told) => {
-    const demo = DemoProcess.start(['dist/main.js'], { REDIS_URL: url });
-    expect(await demo.ended()).toMatchObject({ code: 1 });
-    expect(demo.output).toMatch(told);
-    expect(demo.output.match(/InvalidConfigError/gu)).toHaveLength(1);
-    expect(demo.output).not.toMatch(/planted|\n\s+at /u);
-  });
+  ])(
+    'with a wrong REDIS_URL (%#) says what is wrong, once, without the password, and exits 1',
+    async (url, told) => {
+      const demo = DemoProcess.start(['dist/main.js'], { REDIS_URL: url });
+      expect(await demo.ended()).toMatchObject({ code: 1 });
+      expect(demo.output).toMatch(told);
+      expect(demo.output.match(/InvalidConfigError/gu)).toHaveLength(1);
+      expect(demo.output).not.toMatch(/planted|\n\s+at /u);
+    },
+  );
 });
 
 describe('a script without Nest', () => {

@@ -3,7 +3,7 @@ import type { RedisModuleOptions } from '@anbar/nestjs-redis';
 
 /** A fence that is left out on purpose, to see that the hunt notices; the latter two are those of the near cache. */
 export type Mutation = 'fill-without-lease' | 'tags-unread' | NearMutation;
-export type NearMutation = 'announcements-late' | 'interruptions-unheard';
+type NearMutation = 'announcements-late' | 'interruptions-unheard';
 
 export type Order =
   | {
