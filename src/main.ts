@@ -35,7 +35,7 @@ Runs on:    ${topology === 'embedded' ? 'the embedded default (no server)' : `${
 Try:
   curl ${url}/products                the first call is slow, the second is not
   curl -X PUT ${url}/products/1/price -H 'content-type: application/json' -d '{"priceCents":995}'
-  curl ${url}/health                  what the module knows of Redis
+  curl ${url}/health/redis            what the module knows of Redis
 
 Ctrl-C ends it.`);
 }

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { HealthController } from './health.controller.js';
+import { RedisHealthModule } from '@anbar/nestjs-redis/monitoring';
 
-@Module({ controllers: [HealthController] })
+@Module({ imports: [RedisHealthModule.forRoot()] })
 export class OpsModule {}

@@ -69,9 +69,11 @@ describe.each(['embedded', 'standalone'] as const)('the demo on %s', (topology) 
   });
 
   it('tells of its health what it knows of Redis', async () => {
-    expect(await getJson(`${url}/health`)).toMatchObject({
+    expect(await getJson(`${url}/health/redis`)).toMatchObject({
       status: 'ok',
-      redis: { name: 'default', topology, health: 'up', nodes: [{ state: 'ready' }] },
+      details: {
+        redis: { connections: { default: { topology, state: 'up', nodes: [{ state: 'ready' }] } } },
+      },
     });
   });
 });
@@ -86,7 +88,8 @@ it('the demo sells while Redis is away, and says so in its health', async () => 
     const url = await app.getUrl();
     await server.process.kill();
     expect((await getJson<ProductList>(`${url}/products`)).from).toBe('shelf');
-    expect(await getJson(`${url}/health`)).toMatchObject({ status: 'ok', redis: { health: 'down' } });
+    expect(await getJson(`${url}/health/ready`)).toMatchObject({ status: 'degraded' });
+    expect((await fetch(`${url}/health/redis`)).status).toBe(503);
     await app.close();
   } finally {
     await server.stop();

@@ -13,6 +13,7 @@ import { CacheService } from './cache/index.js';
 import { wireCache, type WiredCache } from './cache-wiring.js';
 import { InvalidConfigError, RedisConfig } from './config/index.js';
 import { ConnectionRegistry } from './connection/index.js';
+import { HealthMonitor, RedisHealthIndicator } from './monitoring/index.js';
 import { reportConnections } from './connection-report.js';
 import type { RedisModuleOptions } from './redis.options.js';
 import { redisToken } from './redis.tokens.js';
@@ -47,6 +48,8 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
         providers: [...(definition.providers ?? []), ...providers],
         exports: [
           CacheService,
+          HealthMonitor,
+          RedisHealthIndicator,
           RedisConfig,
           ConnectionRegistry,
           redisToken(),
@@ -131,12 +134,24 @@ function connectionProviders(names: readonly string[]): Provider[] {
       useFactory: (config: RedisConfig, registry: ConnectionRegistry) => wireCache(config, registry.get()),
     },
     { provide: CacheService, inject: [WIRED_CACHE], useFactory: ({ cache }: WiredCache) => cache },
+    {
+      provide: HealthMonitor,
+      inject: [RedisConfig, ConnectionRegistry],
+      useFactory: (config: RedisConfig, registry: ConnectionRegistry) => watchHealth(config, registry),
+    },
+    RedisHealthIndicator,
     ...[undefined, ...names].map((name) => ({
       provide: redisToken(name),
       inject: [ConnectionRegistry],
       useFactory: (registry: ConnectionRegistry) => registry.get(name),
     })),
   ];
+}
+
+/** Over the connections that are open anyway. */
+function watchHealth({ namespace, health }: RedisConfig, registry: ConnectionRegistry): HealthMonitor {
+  const clients = registry.names.map((name) => registry.get(name).port);
+  return new HealthMonitor({ clients, namespace, settings: health });
 }
 
 function createConfig(options: unknown, names: readonly string[]): RedisConfig {

@@ -2,6 +2,7 @@
 import type { CacheOptions, L1Options } from './cache/index.js';
 import type { CodecOptions } from './codec/index.js';
 import type { ConnectionOptions } from './connection/index.js';
+import type { HealthOptions } from './monitoring/index.js';
 
 /** Options of `CacheService`, and of the copies it keeps in this process. */
 export interface CacheModuleOptions extends Omit<CacheOptions, 'codec'> {
@@ -23,4 +24,6 @@ export interface RedisModuleOptions extends ConnectionOptions {
   cache?: CacheModuleOptions;
   /** How cached values become bytes: serializer, compression, encryption. See docs/codec.md. */
   codec?: CodecOptions;
+  /** How Redis' health is asked for. See docs/health.md. */
+  health?: HealthOptions;
 }

@@ -3,6 +3,7 @@ import { resolveCache, resolveL1, type CacheOptions, type ResolvedL1 } from '../
 import { resolveCodec, type CodecOptions } from '../codec/index.js';
 import { DEFAULT_CONNECTION, resolveConnection, type ResolvedConnection } from '../connection/index.js';
 import { isRedisModuleError, parsePositiveDuration, type Duration } from '../core/index.js';
+import { resolveHealth, type HealthSettings } from '../monitoring/index.js';
 import type { RedisModuleOptions } from '../redis.options.js';
 import { draftConnection, ignoredVariables, type ConnectionDraft } from './connection-draft.js';
 import type { Env } from './environment.js';
@@ -22,6 +23,7 @@ export interface LoadedConfig {
   readonly l1: ResolvedL1 | false;
   readonly codec: CodecOptions | undefined;
   readonly sessionTtlMs: number | undefined;
+  readonly health: HealthSettings;
   readonly source: string;
   readonly warnings: readonly string[];
 }
@@ -60,6 +62,7 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
     l1: cache.l1,
     codec: options.codec,
     sessionTtlMs: milliseconds(environment.values.REDIS_SESSION_TTL),
+    health: resolveHealth(options.health),
     source: draft.source,
     warnings: [
       ...environment.warnings,

@@ -5,6 +5,7 @@
 import { IsDefined, ValidateBy } from 'class-validator';
 import type { L1Options, LoadTimeoutOptions } from '../cache/index.js';
 import type { ConnectionOptions, EmbeddedOptions, PoolOptions, TlsOptions } from '../connection/index.js';
+import type { HealthOptions } from '../monitoring/index.js';
 import type { CacheModuleOptions, RedisModuleOptions } from '../redis.options.js';
 import type { BreakerOptions, RetryOptions } from '../resilience/index.js';
 import * as rule from './rule.js';
@@ -152,6 +153,13 @@ class CacheRules implements Rules<CacheModuleOptions> {
   @Must(blockOrFalse) l1: unknown;
 }
 
+class HealthRules implements Rules<HealthOptions> {
+  @Must(rule.positiveDuration) timeout: unknown;
+  @Must(rule.duration) cacheFor: unknown;
+  @Must(rule.positiveDuration) slow: unknown;
+  @Must(rule.oneOf('read', 'write')) probe: unknown;
+}
+
 export class ConnectionRules implements Rules<ConnectionOptions> {
   /** Its form is judged where it is taken apart; here only that it is a text. */
   @Must({ ...rule.text, secret: true }) url: unknown;
@@ -184,6 +192,7 @@ export class ModuleRules extends ConnectionRules implements Rules<RedisModuleOpt
   @Must(block) cache: unknown;
   /** What is in it is judged by the codec itself, which knows key material from text. */
   @Must(block) codec: unknown;
+  @Must(block) health: unknown;
 }
 
 export type RulesClass = new () => object;
@@ -200,4 +209,5 @@ export const BLOCKS: Readonly<Record<string, RulesClass>> = {
   cache: CacheRules,
   l1: L1Rules,
   loadTimeout: LoadTimeoutRules,
+  health: HealthRules,
 };

@@ -8,6 +8,7 @@ import {
   type ClusterParams,
   type ResolvedConnection,
 } from '../connection/index.js';
+import type { HealthSettings } from '../monitoring/index.js';
 import type { RedisModuleOptions } from '../redis.options.js';
 import {
   paramsOfCluster,
@@ -39,6 +40,7 @@ export class RedisConfig {
   readonly codec: CodecOptions | undefined;
   /** `REDIS_SESSION_TTL` in milliseconds. */
   readonly sessionTtlMs: number | undefined;
+  readonly health: HealthSettings;
   /** Where the address was found: `'REDIS_URL'`, `'options.url'`, `'nothing: embedded'`. */
   readonly source: string;
   /** What is allowed and probably not meant, one line each, without secrets. */
@@ -55,6 +57,7 @@ export class RedisConfig {
     this.l1 = loaded.l1;
     this.codec = loaded.codec;
     this.sessionTtlMs = loaded.sessionTtlMs;
+    this.health = loaded.health;
     this.source = loaded.source;
     this.warnings = loaded.warnings;
   }
