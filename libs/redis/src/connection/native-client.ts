@@ -30,7 +30,21 @@ export function createNativeClient(connection: ResolvedConnection): NativeClient
   };
 }
 
-async function openNative(connection: ResolvedConnection): Promise<NativeRedis> {
+/** Connections for a queue of tasks: workers block, and producers are told at once. */
+export interface TaskConnections {
+  worker(): Promise<NativeRedis>;
+  /** Each of its commands settles within that time. */
+  producer(timeoutMs: number): Promise<NativeRedis>;
+}
+
+export function taskConnections(connection: ResolvedConnection): TaskConnections {
+  return {
+    worker: () => openNative(connection, WORKER),
+    producer: (timeoutMs) => openNative(connection, { ...PRODUCER, commandTimeout: timeoutMs }),
+  };
+}
+
+async function openNative(connection: ResolvedConnection, profile: DriverOptions = {}): Promise<NativeRedis> {
   if (connection.topology === 'embedded') {
     throw new CommandRefusedError('the embedded default has no driver below it', {
       hint: 'use the methods of the adapter, or configure a server',
@@ -38,11 +52,13 @@ async function openNative(connection: ResolvedConnection): Promise<NativeRedis> 
   }
   if (connection.topology === 'cluster') {
     const { nodes, options } = await clusterParams(connection);
-    return quiet(new Cluster([...nodes], options));
+    const { enableOfflineQueue = true } = profile;
+    const redisOptions = { ...options.redisOptions, ...profile };
+    return quiet(new Cluster([...nodes], { ...options, enableOfflineQueue, redisOptions }));
   }
   const params =
     connection.topology === 'sentinel' ? sentinelParams(connection) : connectionParams(connection);
-  return quiet(new Redis(await params));
+  return quiet(new Redis({ ...(await params), ...profile }));
 }
 
 /** What `new Redis(params)` takes for one server. Unlike the shared connections it reconnects by itself. */
@@ -106,6 +122,21 @@ async function loginParams(connection: ResolvedConnection): Promise<DriverOption
 }
 
 const SHARED = { keepAlive: 5_000, noDelay: true, maxRetriesPerRequest: 1 } satisfies DriverOptions;
+
+/** A blocking read lasts as long as there is nothing to do, and outlives any reconnection. */
+const WORKER = {
+  protocol: 2,
+  maxRetriesPerRequest: null,
+  enableOfflineQueue: true,
+} satisfies DriverOptions;
+
+/** What can not be sent now is not sent later, when whoever asked has gone. */
+const PRODUCER = {
+  protocol: 2,
+  maxRetriesPerRequest: 0,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+} satisfies DriverOptions;
 
 /** It queues and reconnects by itself: a connection of the user's own has nobody else to do that. */
 const STANDING_ALONE = { ...SHARED, retryStrategy: reconnectDelay } satisfies DriverOptions;

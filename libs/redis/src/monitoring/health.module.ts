@@ -1,8 +1,8 @@
 /** The health routes, for applications that have none of their own. */
 import { Module, type CanActivate, type DynamicModule, type Type } from '@nestjs/common';
+import { optionalPeer } from '../core/index.js';
 import { createHealthController, type Readiness } from './health.controller.js';
 import { HEALTH_CHECKS, HEALTH_READINESS } from './health.tokens.js';
-import { optionalPeer } from './optional-peer.js';
 
 export interface RedisHealthModuleOptions {
   /** Where the routes lie. @default 'health' */

@@ -9,6 +9,5 @@ export {
   type PartHealth,
 } from './health.js';
 export { RedisHealthModule, type RedisHealthModuleOptions } from './health.module.js';
-export { MissingPeerError } from './monitoring.errors.js';
 export { RedisHealthIndicator, type RedisHealthDetails, type RedisHealthOptions } from './redis.health.js';
 export { HEALTH_DEFAULTS, resolveHealth, type HealthOptions, type HealthSettings } from './health.options.js';

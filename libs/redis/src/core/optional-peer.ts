@@ -1,6 +1,10 @@
 /** Packages that are loaded only where they are used, so that nobody installs what they do not need. */
-import { safeMessage } from '../core/index.js';
-import { MissingPeerError } from './monitoring.errors.js';
+import { RedisModuleError, safeMessage } from './error.js';
+
+/** A package that only this feature needs is not installed. */
+export class MissingPeerError extends RedisModuleError {
+  readonly code = 'MISSING_PEER';
+}
 
 export async function optionalPeer<Peer>(
   name: string,

@@ -1,0 +1,366 @@
+/**
+ * The queue on Redis: BullMQ, with connections of its own. Whoever adds a task is told within a deadline whether it is
+ * safe; workers wait as long as it takes.
+ */
+import type { Job, Queue, Worker } from 'bullmq';
+import {
+  abortReason,
+  DeadlineExceededError,
+  parseDuration,
+  systemClock,
+  telemetryChannel,
+  withDeadline,
+  type Clock,
+} from '../core/index.js';
+import type { NativeRedis, TaskConnections } from '../connection/index.js';
+import { nextOf } from './embedded-queue.js';
+import { DRAIN_DEFAULT, perform, publishTask } from './perform.js';
+import type { TaskPayload } from './task-payload.js';
+import type {
+  AddedTask,
+  AddTask,
+  TaskCounts,
+  TaskData,
+  TaskHandler,
+  TaskInfo,
+  TaskQueue,
+  TaskSchedule,
+  TaskState,
+  TaskWorker,
+  WorkOptions,
+} from './task-queue.js';
+import { TaskNotAddedError, TaskQueueClosedError } from './tasks.errors.js';
+import { resolveTask, type ResolvedBackoff, type ResolvedTasks } from './tasks.options.js';
+
+type BullModule = Pick<typeof import('bullmq'), 'Queue' | 'Worker' | 'UnrecoverableError'>;
+
+export interface BullmqQueueParts {
+  /** How BullMQ is loaded: it is an optional package. */
+  readonly load: () => Promise<BullModule>;
+  readonly connections: TaskConnections;
+  readonly settings: ResolvedTasks;
+  readonly payload: TaskPayload;
+  /** Before every key; with a hash tag, as a queue has to lie in one slot. */
+  readonly prefix: string;
+  /** Within this time `add` settles. */
+  readonly timeoutMs: number;
+  readonly clock?: Clock | undefined;
+}
+
+interface Opened {
+  readonly bull: BullModule;
+  readonly queue: Queue;
+  readonly connection: NativeRedis;
+}
+
+interface Working {
+  readonly worker: Worker;
+  readonly connection: NativeRedis;
+  readonly running: Map<string, AbortController>;
+}
+
+const STATES: Readonly<Record<string, TaskState>> = {
+  waiting: 'waiting',
+  prioritized: 'waiting',
+  paused: 'waiting',
+  delayed: 'delayed',
+  active: 'active',
+  completed: 'completed',
+  failed: 'failed',
+};
+
+/** BullMQ looks for tasks of dead workers twice within a lease. */
+const STALL_CHECKS_PER_LEASE = 2;
+
+export class BullmqQueue implements TaskQueue {
+  readonly #parts: BullmqQueueParts;
+  readonly #clock: Clock;
+  readonly #telemetry = telemetryChannel('tasks');
+  readonly #workers = new Set<TaskWorker>();
+  #opening: Promise<Opened> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: BullmqQueueParts) {
+    this.#parts = parts;
+    this.#clock = parts.clock ?? systemClock;
+  }
+
+  async add<Name extends string>(
+    name: Name,
+    data: TaskData<Name>,
+    options: AddTask = {},
+  ): Promise<AddedTask> {
+    const { settings, payload } = this.#parts;
+    const plan = resolveTask(options, settings);
+    const stored = await payload.encode(name, data);
+    const job = await this.#ask(({ queue }) =>
+      queue.add(name, stored, {
+        delay: plan.delayMs,
+        attempts: plan.attempts,
+        backoff: toBullBackoff(plan.backoff),
+        ...(plan.id === undefined ? {} : { jobId: toJobId(plan.id) }),
+      }),
+    );
+    return { id: plan.id ?? fromJobId(job.id), name };
+  }
+
+  async schedule<Name extends string>(
+    id: string,
+    name: Name,
+    { every, cron, data, ...options }: TaskSchedule<TaskData<Name>>,
+  ): Promise<void> {
+    nextOf(every, cron);
+    const { settings, payload } = this.#parts;
+    const { attempts, backoff } = resolveTask(options, settings);
+    const stored = await payload.encode(name, data);
+    const repeat =
+      cron === undefined ? { every: parseDuration(every ?? 0, 'every') } : { pattern: cron, tz: 'UTC' };
+    const template = { name, data: stored, opts: { attempts, backoff: toBullBackoff(backoff) } };
+    await this.#ask(({ queue }) => queue.upsertJobScheduler(id, repeat, template));
+  }
+
+  unschedule(id: string): Promise<boolean> {
+    return this.#ask(({ queue }) => queue.removeJobScheduler(id));
+  }
+
+  find(id: string): Promise<TaskInfo | undefined> {
+    return this.#ask(async ({ queue }) => {
+      const job = await findJob(queue, id);
+      return job === undefined ? undefined : this.#infoOf(job);
+    });
+  }
+
+  counts(): Promise<TaskCounts> {
+    return this.#ask(async ({ queue }) => {
+      const found = await queue.getJobCounts(
+        'waiting',
+        'prioritized',
+        'delayed',
+        'active',
+        'completed',
+        'failed',
+      );
+      const of = (name: string): number => found[name] ?? 0;
+      return {
+        waiting: of('waiting') + of('prioritized'),
+        delayed: of('delayed'),
+        active: of('active'),
+        completed: of('completed'),
+        failed: of('failed'),
+      };
+    });
+  }
+
+  failed(limit = 50): Promise<TaskInfo[]> {
+    return this.#ask(async ({ queue }) => {
+      const jobs = await queue.getFailed(0, limit - 1);
+      return Promise.all(jobs.map((job) => this.#infoOf(job as Job)));
+    });
+  }
+
+  retry(id: string): Promise<boolean> {
+    return this.#ask(async ({ queue }) => {
+      const job = await findJob(queue, id);
+      if (job === undefined || !(await job.isFailed())) return false;
+      await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+      return true;
+    });
+  }
+
+  remove(id: string): Promise<boolean> {
+    return this.#ask(async ({ queue }) => {
+      const job = await findJob(queue, id);
+      if (job === undefined || (await job.isActive())) return false;
+      await job.remove();
+      return true;
+    });
+  }
+
+  work(handlers: ReadonlyMap<string, TaskHandler>, options: WorkOptions = {}): TaskWorker {
+    if (this.#closing !== undefined) throw closed();
+    const concurrency = options.concurrency ?? this.#parts.settings.concurrency;
+    const working = this.#open(handlers, concurrency);
+    const ready = working.then(() => undefined);
+    // Who does not look at `ready` hears of it in `close`, and must not be ended by it before.
+    ready.catch(() => undefined);
+    const worker: TaskWorker = {
+      ready,
+      close: async ({ drain = DRAIN_DEFAULT } = {}) => {
+        this.#workers.delete(worker);
+        await this.#stop(await working, parseDuration(drain, 'drain'));
+      },
+    };
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #open(handlers: ReadonlyMap<string, TaskHandler>, concurrency: number): Promise<Working> {
+    const { load, connections, settings, prefix } = this.#parts;
+    const { Worker: BullWorker, UnrecoverableError } = await load();
+    const connection = await connections.worker();
+    const running = new Map<string, AbortController>();
+    const process = async (job: Job): Promise<unknown> => {
+      const controller = new AbortController();
+      running.set(fromJobId(job.id), controller);
+      try {
+        const result = await this.#process(job, handlers, controller.signal);
+        if (result.ok) return result.result;
+        throw result.permanent ? new UnrecoverableError(result.error.message) : result.error;
+      } finally {
+        running.delete(fromJobId(job.id));
+      }
+    };
+    const worker = new BullWorker(settings.queue, process, {
+      connection,
+      prefix,
+      concurrency,
+      lockDuration: settings.leaseMs,
+      stalledInterval: Math.ceil(settings.leaseMs / STALL_CHECKS_PER_LEASE),
+      // A task that kills whoever does it is parked like one that fails.
+      maxStalledCount: Math.max(0, settings.attempts - 1),
+      removeOnComplete: { count: settings.keepCompleted },
+      removeOnFail: { count: settings.keepFailed },
+    });
+    worker.on('error', () => undefined);
+    worker.on('lockRenewalFailed', (ids: string[]) => {
+      for (const id of ids) running.get(fromJobId(id))?.abort(lost());
+    });
+    return { worker, connection, running };
+  }
+
+  async #process(job: Job, handlers: ReadonlyMap<string, TaskHandler>, signal: AbortSignal) {
+    const startedAt = this.#clock.now();
+    const done = await perform(handlers, {
+      id: fromJobId(job.id),
+      name: job.name,
+      data: () => this.#parts.payload.decode(job.name, job.data),
+      attempt: job.attemptsMade + 1,
+      signal,
+      progress: (value) => job.updateProgress(value as object),
+    });
+    publishTask(this.#telemetry, done, { name: job.name, durationMs: this.#clock.now() - startedAt });
+    return done;
+  }
+
+  async #stop({ worker, connection, running }: Working, drainMs: number): Promise<void> {
+    const patience = this.#clock.after(
+      drainMs,
+      () => {
+        for (const controller of running.values()) controller.abort(closed());
+      },
+      { keepAlive: true },
+    );
+    await worker.close();
+    patience.cancel();
+    connection.disconnect();
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.close()));
+    if (this.#opening === undefined) return;
+    const { queue, connection } = await this.#opening;
+    await queue.close();
+    connection.disconnect();
+  }
+
+  /** The queue, when it can be asked: what is not sent within the deadline is never sent. */
+  async #ask<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw closed();
+    const { timeoutMs } = this.#parts;
+    try {
+      return await withDeadline(
+        async (signal) => {
+          const opened = await this.#opened();
+          await opened.queue.waitUntilReady();
+          if (signal.aborted) throw abortReason(signal);
+          return work(opened);
+        },
+        { timeoutMs, what: 'a call to the task queue', clock: this.#clock },
+      );
+    } catch (error) {
+      if (error instanceof TaskQueueClosedError) throw error;
+      throw notAdded(error, timeoutMs);
+    }
+  }
+
+  #opened(): Promise<Opened> {
+    this.#opening ??= this.#connect().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #connect(): Promise<Opened> {
+    const { load, connections, settings, prefix, timeoutMs } = this.#parts;
+    const bull = await load();
+    const connection = await connections.producer(timeoutMs);
+    const queue = new bull.Queue(settings.queue, {
+      connection,
+      prefix,
+      defaultJobOptions: {
+        removeOnComplete: { count: settings.keepCompleted },
+        removeOnFail: { count: settings.keepFailed },
+      },
+    });
+    queue.on('error', () => undefined);
+    return { bull, queue, connection };
+  }
+
+  async #infoOf(job: Job): Promise<TaskInfo> {
+    const data = await this.#parts.payload.decode(job.name, job.data);
+    const state = STATES[await job.getState()] ?? 'waiting';
+    return {
+      id: fromJobId(job.id),
+      name: job.name,
+      data,
+      state,
+      attempts: job.attemptsMade,
+      // BullMQ says 0 where nothing was told.
+      progress: job.progress === 0 ? undefined : job.progress,
+      result: job.returnvalue ?? undefined,
+      failure: job.failedReason || undefined,
+      addedAt: job.timestamp,
+    };
+  }
+}
+
+async function findJob(queue: Queue, id: string): Promise<Job | undefined> {
+  return ((await queue.getJob(toJobId(id))) ?? (await queue.getJob(id))) as Job | undefined;
+}
+
+/** BullMQ refuses ids that are numbers or hold a colon. */
+function toJobId(id: string): string {
+  return `~${encodeURIComponent(id).replaceAll('~', '%7E')}`;
+}
+
+function fromJobId(id: string | undefined): string {
+  return id?.startsWith('~') === true ? decodeURIComponent(id.slice(1)) : (id ?? '');
+}
+
+function toBullBackoff({ type, delayMs }: ResolvedBackoff): { type: string; delay: number } {
+  return { type, delay: delayMs };
+}
+
+function notAdded(cause: unknown, timeoutMs: number): TaskNotAddedError {
+  const why = cause instanceof DeadlineExceededError ? `within ${timeoutMs} ms` : 'as asked';
+  return new TaskNotAddedError(`the task queue did not answer ${why}`, {
+    hint: 'give the task an id and add it again: one id is one task',
+    cause,
+  });
+}
+
+function closed(): TaskQueueClosedError {
+  return new TaskQueueClosedError('the task queue was closed', { hint: 'it is not opened again' });
+}
+
+function lost(): TaskQueueClosedError {
+  return new TaskQueueClosedError('the task was given to another worker', {
+    hint: 'the lease could not be renewed in time; stop, and let the other one finish',
+  });
+}

@@ -1,0 +1,316 @@
+/** The queue of the embedded default: this process only, gone at its exit, and else as the one on Redis. */
+import { randomUUID } from 'node:crypto';
+import {
+  parseDuration,
+  systemClock,
+  telemetryChannel,
+  type Clock,
+  type Duration,
+  type Timer,
+} from '../core/index.js';
+import { parseCron } from './cron.js';
+import { DRAIN_DEFAULT, perform, publishTask, type Performed } from './perform.js';
+import type { TaskPayload } from './task-payload.js';
+import type {
+  AddedTask,
+  AddTask,
+  TaskCounts,
+  TaskData,
+  TaskHandler,
+  TaskInfo,
+  TaskQueue,
+  TaskSchedule,
+  TaskState,
+  TaskWorker,
+  WorkOptions,
+} from './task-queue.js';
+import { InvalidTaskError, TaskQueueClosedError } from './tasks.errors.js';
+import { pauseAfter, resolveTask, type ResolvedTask, type ResolvedTasks } from './tasks.options.js';
+
+interface Kept {
+  readonly id: string;
+  readonly name: string;
+  readonly stored: unknown;
+  readonly plan: ResolvedTask;
+  readonly addedAt: number;
+  state: TaskState;
+  attempts: number;
+  progress: unknown;
+  result: unknown;
+  failure: string | undefined;
+  timer: Timer | undefined;
+}
+
+interface Working {
+  readonly handlers: ReadonlyMap<string, TaskHandler>;
+  readonly concurrency: number;
+  readonly running: Map<Promise<void>, AbortController>;
+  open: boolean;
+}
+
+interface Planned {
+  readonly name: string;
+  readonly next: (after: number) => number;
+  readonly stored: unknown;
+  readonly plan: ResolvedTask;
+  timer: Timer | undefined;
+}
+
+export interface EmbeddedQueueParts {
+  readonly settings: ResolvedTasks;
+  readonly payload: TaskPayload;
+  readonly clock?: Clock | undefined;
+}
+
+export class EmbeddedQueue implements TaskQueue {
+  readonly #settings: ResolvedTasks;
+  readonly #payload: TaskPayload;
+  readonly #clock: Clock;
+  readonly #telemetry = telemetryChannel('tasks');
+  readonly #tasks = new Map<string, Kept>();
+  readonly #waiting: Kept[] = [];
+  readonly #workers = new Set<Working>();
+  readonly #schedules = new Map<string, Planned>();
+  #closed = false;
+
+  constructor({ settings, payload, clock = systemClock }: EmbeddedQueueParts) {
+    this.#settings = settings;
+    this.#payload = payload;
+    this.#clock = clock;
+  }
+
+  async add<Name extends string>(
+    name: Name,
+    data: TaskData<Name>,
+    options: AddTask = {},
+  ): Promise<AddedTask> {
+    const plan = resolveTask(options, this.#settings);
+    const stored = await this.#payload.encode(name, data);
+    if (this.#closed) throw closed();
+    return this.#keep(name, stored, plan);
+  }
+
+  async schedule<Name extends string>(
+    id: string,
+    name: Name,
+    { every, cron, data, ...options }: TaskSchedule<TaskData<Name>>,
+  ): Promise<void> {
+    const next = nextOf(every, cron);
+    const plan = resolveTask(options, this.#settings);
+    const stored = await this.#payload.encode(name, data);
+    if (this.#closed) throw closed();
+    this.#schedules.get(id)?.timer?.cancel();
+    const planned: Planned = { name, next, stored, plan, timer: undefined };
+    this.#schedules.set(id, planned);
+    this.#plan(planned);
+  }
+
+  unschedule(id: string): Promise<boolean> {
+    this.#schedules.get(id)?.timer?.cancel();
+    return Promise.resolve(this.#schedules.delete(id));
+  }
+
+  async find(id: string): Promise<TaskInfo | undefined> {
+    const kept = this.#tasks.get(id);
+    return kept === undefined ? undefined : this.#infoOf(kept);
+  }
+
+  counts(): Promise<TaskCounts> {
+    const counts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0 };
+    for (const { state } of this.#tasks.values()) counts[state] += 1;
+    return Promise.resolve(counts);
+  }
+
+  failed(limit = 50): Promise<TaskInfo[]> {
+    const failed = [...this.#tasks.values()].filter(({ state }) => state === 'failed').toReversed();
+    return Promise.all(failed.slice(0, limit).map((kept) => this.#infoOf(kept)));
+  }
+
+  retry(id: string): Promise<boolean> {
+    const kept = this.#tasks.get(id);
+    if (kept?.state !== 'failed') return Promise.resolve(false);
+    kept.attempts = 0;
+    this.#enqueue(kept);
+    return Promise.resolve(true);
+  }
+
+  remove(id: string): Promise<boolean> {
+    const kept = this.#tasks.get(id);
+    if (kept === undefined || kept.state === 'active') return Promise.resolve(false);
+    kept.timer?.cancel();
+    const at = this.#waiting.indexOf(kept);
+    if (at !== -1) this.#waiting.splice(at, 1);
+    return Promise.resolve(this.#tasks.delete(id));
+  }
+
+  work(handlers: ReadonlyMap<string, TaskHandler>, options: WorkOptions = {}): TaskWorker {
+    if (this.#closed) throw closed();
+    const concurrency = options.concurrency ?? this.#settings.concurrency;
+    const working: Working = { handlers, concurrency, running: new Map(), open: true };
+    this.#workers.add(working);
+    this.#hand();
+    return {
+      ready: Promise.resolve(),
+      close: ({ drain = DRAIN_DEFAULT } = {}) => this.#stop(working, parseDuration(drain, 'drain')),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { timer } of this.#schedules.values()) timer?.cancel();
+    for (const { timer } of this.#tasks.values()) timer?.cancel();
+    await Promise.all([...this.#workers].map((working) => this.#stop(working, parseDuration(DRAIN_DEFAULT))));
+  }
+
+  #keep(name: string, stored: unknown, plan: ResolvedTask): AddedTask {
+    const id = plan.id ?? randomUUID();
+    if (!this.#tasks.has(id)) {
+      const kept: Kept = {
+        id,
+        name,
+        stored,
+        plan,
+        addedAt: this.#clock.wallNow(),
+        state: 'waiting',
+        attempts: 0,
+        progress: undefined,
+        result: undefined,
+        failure: undefined,
+        timer: undefined,
+      };
+      this.#tasks.set(id, kept);
+      this.#later(kept, plan.delayMs);
+    }
+    return { id, name };
+  }
+
+  #later(kept: Kept, delayMs: number): void {
+    if (delayMs === 0) {
+      this.#enqueue(kept);
+      return;
+    }
+    kept.state = 'delayed';
+    kept.timer = this.#clock.after(delayMs, () => this.#enqueue(kept));
+  }
+
+  #enqueue(kept: Kept): void {
+    kept.state = 'waiting';
+    kept.timer = undefined;
+    this.#waiting.push(kept);
+    this.#hand();
+  }
+
+  /** Gives out what waits to whoever has time. */
+  #hand(): void {
+    for (const working of this.#workers) {
+      while (working.open && working.running.size < working.concurrency) {
+        const kept = this.#waiting.shift();
+        if (kept === undefined) return;
+        kept.state = 'active';
+        const controller = new AbortController();
+        const run = this.#run(kept, working, controller.signal).finally(() => {
+          working.running.delete(run);
+          this.#hand();
+        });
+        working.running.set(run, controller);
+      }
+    }
+  }
+
+  async #run(kept: Kept, { handlers }: Working, signal: AbortSignal): Promise<void> {
+    const startedAt = this.#clock.now();
+    const done = await perform(handlers, {
+      id: kept.id,
+      name: kept.name,
+      data: () => this.#payload.decode(kept.name, kept.stored),
+      attempt: kept.attempts + 1,
+      signal,
+      progress: (value) => {
+        kept.progress = value;
+        return Promise.resolve();
+      },
+    });
+    kept.attempts += 1;
+    publishTask(this.#telemetry, done, { name: kept.name, durationMs: this.#clock.now() - startedAt });
+    this.#settle(kept, done);
+  }
+
+  #settle(kept: Kept, done: Performed): void {
+    if (done.ok) {
+      kept.result = done.result;
+      this.#finish(kept, 'completed', this.#settings.keepCompleted);
+      return;
+    }
+    kept.failure = done.error.message;
+    if (done.permanent || kept.attempts >= kept.plan.attempts) {
+      this.#finish(kept, 'failed', this.#settings.keepFailed);
+    } else {
+      this.#later(kept, pauseAfter(kept.attempts, kept.plan.backoff));
+    }
+  }
+
+  /** The oldest of those that are done make room. */
+  #finish(kept: Kept, state: 'completed' | 'failed', keep: number): void {
+    kept.state = state;
+    // Anew at the end, so that the order is that in which they ended.
+    this.#tasks.delete(kept.id);
+    this.#tasks.set(kept.id, kept);
+    const ended = [...this.#tasks.values()].filter((each) => each.state === state);
+    for (const { id } of ended.slice(0, Math.max(0, ended.length - keep))) this.#tasks.delete(id);
+  }
+
+  async #stop(working: Working, drainMs: number): Promise<void> {
+    working.open = false;
+    const patience = this.#clock.after(
+      drainMs,
+      () => {
+        for (const controller of working.running.values()) controller.abort(closed());
+      },
+      { keepAlive: true },
+    );
+    await Promise.all(working.running.keys());
+    patience.cancel();
+    this.#workers.delete(working);
+  }
+
+  #plan(planned: Planned): void {
+    const now = this.#clock.wallNow();
+    planned.timer = this.#clock.after(Math.max(1, planned.next(now) - now), () => {
+      this.#keep(planned.name, planned.stored, planned.plan);
+      this.#plan(planned);
+    });
+  }
+
+  async #infoOf({
+    id,
+    name,
+    stored,
+    state,
+    attempts,
+    progress,
+    result,
+    failure,
+    addedAt,
+  }: Kept): Promise<TaskInfo> {
+    const data = await this.#payload.decode(name, stored);
+    return { id, name, data, state, attempts, progress, result, failure, addedAt };
+  }
+}
+
+/** @throws InvalidTaskError unless it says exactly one of the two */
+export function nextOf(every: Duration | undefined, cron: string | undefined): (after: number) => number {
+  if ((every === undefined) === (cron === undefined)) {
+    throw new InvalidTaskError('a schedule says either `every` or `cron`');
+  }
+  if (cron !== undefined) {
+    const parsed = parseCron(cron);
+    return (after) => parsed.next(after);
+  }
+  const everyMs = parseDuration(every ?? 0, 'every');
+  if (everyMs < 1) throw new InvalidTaskError('a schedule is due again at once: `every` is 0');
+  return (after) => after + everyMs;
+}
+
+function closed(): TaskQueueClosedError {
+  return new TaskQueueClosedError('the task queue was closed', { hint: 'it is not opened again' });
+}

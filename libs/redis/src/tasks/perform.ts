@@ -1,0 +1,55 @@
+/** One attempt at a task, the same for every queue. */
+import { isRedisModuleError, safeMessage, type TelemetryChannel } from '../core/index.js';
+import type { RunningTask, TaskHandler } from './task-queue.js';
+import { UnknownTaskError } from './tasks.errors.js';
+
+export interface Attempt extends Omit<RunningTask, 'data'> {
+  readonly data: () => Promise<unknown>;
+}
+
+export type Performed =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly error: Error; readonly permanent: boolean };
+
+/** So long tasks under way may take to finish when their worker closes. */
+export const DRAIN_DEFAULT = '10s';
+
+/** Trying again does not help these. */
+const PERMANENT = new Set(['TASK_PERMANENT', 'UNKNOWN_TASK', 'INVALID_TASK']);
+
+export async function perform(
+  handlers: ReadonlyMap<string, TaskHandler>,
+  { id, name, data, attempt, signal, progress }: Attempt,
+): Promise<Performed> {
+  try {
+    const handler = handlers.get(name);
+    if (handler === undefined) throw unknown(name);
+    return { ok: true, result: await handler({ id, name, data: await data(), attempt, signal, progress }) };
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown : new Error(`a thrown ${typeof thrown}`);
+    const permanent = isRedisModuleError(error) && PERMANENT.has(error.code);
+    return { ok: false, error, permanent };
+  }
+}
+
+export function publishTask(
+  telemetry: TelemetryChannel,
+  done: Performed,
+  { name, durationMs }: { readonly name: string; readonly durationMs: number },
+): void {
+  if (!telemetry.active) return;
+  const attributes = done.ok ? {} : { failure: safeMessage(done.error.message) };
+  telemetry.publish({
+    name: 'tasks.done',
+    subject: name,
+    durationMs,
+    outcome: done.ok ? 'ok' : 'error',
+    attributes,
+  });
+}
+
+function unknown(name: string): UnknownTaskError {
+  return new UnknownTaskError(`nobody here does tasks named '${name.slice(0, 50)}'`, {
+    hint: 'add a handler: @Task(name), or tasks.work(new Map([[name, handler]]))',
+  });
+}

@@ -1,0 +1,94 @@
+/** Tasks in an application: handlers found, done and drained; and a producer whose Redis is away. */
+import { Injectable, Module } from '@nestjs/common';
+import { BullModule } from '@nestjs/bullmq';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createRedis, RedisModule } from '@anbar/nestjs-redis';
+import { Task, TASK_QUEUE, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
+import { shared, startStandalone, until } from '../topology/index.js';
+import { boot, bootFailure } from './boot.js';
+
+declare module '@anbar/nestjs-redis/tasks' {
+  interface TaskTypes {
+    'test.invoice': { order: number };
+  }
+}
+
+@Injectable()
+class Billing {
+  readonly done: number[] = [];
+
+  @Task('test.invoice')
+  async invoice({ data }: RunningTask<{ order: number }>): Promise<{ pages: number }> {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    this.done.push(data.order);
+    return { pages: 1 };
+  }
+}
+
+describe.each(['embedded', 'standalone'] as const)('in an application on %s', (place) => {
+  const target = async () =>
+    place === 'embedded' ? ({ topology: 'embedded' } as const) : { url: (await shared('standalone')).url };
+
+  it('methods with @Task do the tasks of their name, and what is under way ends before the shutdown', async () => {
+    const redis = RedisModule.forRoot({
+      ...(await target()),
+      tasks: { queue: `app-${process.pid}-${place}` },
+    });
+    const { app } = await boot({ imports: [redis], providers: [Billing] });
+    const queue = app.get<TaskQueue>(TASK_QUEUE);
+    const { id } = await queue.add('test.invoice', { order: 7 });
+    await until(async () => (await queue.find(id))?.state === 'completed', { what: 'the invoice' });
+    expect((await queue.find(id))?.result).toEqual({ pages: 1 });
+    const last = await queue.add('test.invoice', { order: 8 });
+    await until(async () => (await queue.find(last.id))?.state !== 'waiting', { what: 'it to begin' });
+    const billing = app.get(Billing);
+    await app.close();
+    expect(billing.done).toEqual([7, 8]);
+  });
+
+  it('two handlers of one name are refused at boot', async () => {
+    class Other extends Billing {}
+    Injectable()(Other);
+    const redis = RedisModule.forRoot(await target());
+    const failure = await bootFailure({ imports: [redis], providers: [Billing, Other] });
+    expect(failure).toMatchObject({ code: 'INVALID_TASK' });
+    expect(failure.message).toContain("two methods do the task 'test.invoice'");
+  });
+});
+
+it('without Redis whoever adds a task is told in time, and what was refused is not added later', async () => {
+  const server = await startStandalone();
+  onTestFinished(() => server.stop());
+  const redis = createRedis({ url: server.url, tasks: { queue: 'away' } }, {});
+  onTestFinished(() => redis.disconnect());
+  await redis.tasks.add('t', 1);
+  await server.process.kill();
+  for (let i = 0; i < 20; i += 1) {
+    const startedAt = performance.now();
+    await expect(redis.tasks.add('t', i)).rejects.toMatchObject({ code: 'TASK_NOT_ADDED' });
+    expect(performance.now() - startedAt).toBeLessThan(1_400);
+  }
+  await server.process.restart('empty');
+  await until(async () => redis.tasks.add('t', 'back').then(() => true), { what: 'the queue to be back' });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect((await redis.tasks.counts()).waiting).toBe(1);
+});
+
+it('works beside @nestjs/bullmq', async () => {
+  const { host, port, url } = await shared('standalone');
+  class Both {
+    readonly name = 'both';
+  }
+  Module({
+    imports: [
+      RedisModule.forRoot({ url, tasks: { queue: `beside-${process.pid}` } }),
+      BullModule.forRoot({ connection: { host, port } }),
+      BullModule.registerQueue({ name: 'theirs' }),
+    ],
+    providers: [Billing],
+  })(Both);
+  const { app } = await boot({ imports: [Both] });
+  const queue = app.get<TaskQueue>(TASK_QUEUE, { strict: false });
+  const { id } = await queue.add('test.invoice', { order: 1 });
+  await until(async () => (await queue.find(id))?.state === 'completed', { what: 'the invoice' });
+});
