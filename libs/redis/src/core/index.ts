@@ -15,6 +15,7 @@ export {
   safeMessage,
   type RedisModuleErrorOptions,
 } from './error.js';
+export { inBatches } from './in-batches.js';
 export { MissingPeerError, optionalPeer } from './optional-peer.js';
 export { SingleFlight } from './single-flight.js';
 export {

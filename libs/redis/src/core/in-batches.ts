@@ -1,0 +1,17 @@
+/** Work on many things at once, but not on so many that one caller fills the connection and nobody else gets through. */
+
+const AT_ONCE = 250;
+
+/** Results in the order of the items. Up to 250 leave together. */
+export async function inBatches<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item, index: number) => Result | Promise<Result>,
+): Promise<Result[]> {
+  if (items.length <= AT_ONCE) return Promise.all(items.map(work));
+  const results: Result[] = [];
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    const batch = items.slice(at, at + AT_ONCE).map((item, i) => work(item, at + i));
+    results.push(...(await Promise.all(batch)));
+  }
+  return results;
+}
