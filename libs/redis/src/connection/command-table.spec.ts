@@ -95,6 +95,19 @@ describe('assertShareable', () => {
   );
 });
 
+describe('assertShareable with arguments', () => {
+  it.each<[string, readonly Arg[], boolean]>([
+    ['XREAD', ['BLOCK', 0, 'STREAMS', 's', '$'], true],
+    ['XREADGROUP', ['GROUP', 'g', 'c', 'count', 1, 'block', 100, 'streams', 's', '>'], true],
+    ['XREAD', ['STREAMS', 'BLOCK', '0'], false],
+    ['XREADGROUP', ['GROUP', 'g', 'c', 'STREAMS', 's', '>'], false],
+    ['XADD', ['s', '*', 'BLOCK', 'STREAMS'], false],
+  ])('%s %j is refused: %s', (name, args, refused) => {
+    if (refused) expect(() => assertShareable(name, args)).toThrow(/not sent on a shared connection/u);
+    else expect(() => assertShareable(name, args)).not.toThrow();
+  });
+});
+
 describe('routingKey', () => {
   it.each<[string, readonly Arg[], Arg | undefined]>([
     ['GET', ['k'], 'k'],

@@ -75,10 +75,18 @@ export function traitsOf(name: string, args: readonly Arg[]): CommandTraits {
 }
 
 /** Throws for commands that may not run on a shared connection. */
-export function assertShareable(name: string): void {
-  const remedy = REFUSED.get(name);
+export function assertShareable(name: string, args: readonly Arg[] = []): void {
+  const remedy = blocksOnStreams(name, args) ? REFUSED.get('BLPOP') : REFUSED.get(name);
   if (remedy === undefined) return;
   throw new CommandRefusedError(`${name} is not sent on a shared connection`, { hint: remedy });
+}
+
+/** `BLOCK` stands before `STREAMS`; after it are keys and ids. */
+function blocksOnStreams(name: string, args: readonly Arg[]): boolean {
+  if (name !== 'XREAD' && name !== 'XREADGROUP') return false;
+  const options = args.map((arg) => (typeof arg === 'string' ? arg.toUpperCase() : ''));
+  const at = options.indexOf('BLOCK');
+  return at !== -1 && at < options.indexOf('STREAMS');
 }
 
 /** The first key, by which a cluster routes; `undefined` when the command names none. */

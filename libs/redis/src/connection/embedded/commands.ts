@@ -8,6 +8,8 @@ import { serverCommands } from './server-commands.js';
 import { setCommands } from './set-commands.js';
 import { sortedSetCommands } from './sorted-set-commands.js';
 import { sortedSetRangeCommands } from './sorted-set-range-commands.js';
+import { streamCommands } from './stream-commands.js';
+import { streamGroupCommands } from './stream-group-commands.js';
 import { stringCommands } from './string-commands.js';
 
 const ALL: readonly CommandSpec[] = [
@@ -19,6 +21,8 @@ const ALL: readonly CommandSpec[] = [
   ...sortedSetCommands,
   ...sortedSetRangeCommands,
   ...listCommands,
+  ...streamCommands,
+  ...streamGroupCommands,
   ...serverCommands,
 ];
 

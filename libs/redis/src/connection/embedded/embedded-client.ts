@@ -207,7 +207,7 @@ class InProcessClient implements EmbeddedClient {
   }
 
   #execute({ name, args }: PipelineCommand, options: CallOptions | undefined): Reply {
-    assertShareable(name.toUpperCase());
+    assertShareable(name.toUpperCase(), args);
     const reply = this.#read(name, args, options);
     return options?.reply === 'bytes' ? toBytesReply(reply) : toTextReply(reply);
   }

@@ -1,7 +1,7 @@
 /** What an entry can hold. A string is its bytes; everything else is a collection that knows its own weight. */
 import type { Bytes } from './byte-string.js';
 
-export type ValueType = 'string' | 'hash' | 'list' | 'set' | 'zset';
+export type ValueType = 'string' | 'hash' | 'list' | 'set' | 'zset' | 'stream';
 
 export interface Collection {
   readonly type: ValueType;
