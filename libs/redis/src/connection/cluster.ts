@@ -118,11 +118,20 @@ export class ClusterRouter implements Router {
     return [...pools].map((pool) => pool.pick());
   }
 
-  locateSubscriber(): Promise<Address> {
+  locateSubscriber(slot?: number): Promise<Address> {
+    if (slot !== undefined) return this.#ownerOf(slot);
     const links = this.primaries().filter((link) => link.ready);
     const link = links[this.#turn++ % Math.max(1, links.length)];
     const address = link === undefined ? this.#context.connection.addresses[0] : parseAddress(link.node);
     return address === undefined ? Promise.reject(new Error('no node is known')) : Promise.resolve(address);
+  }
+
+  #ownerOf(slot: number): Promise<Address> {
+    const node = this.#slots[slot]?.primary.pick().node;
+    const address = node === undefined ? undefined : parseAddress(node);
+    return address === undefined
+      ? Promise.reject(new Error('no node owns the slot'))
+      : Promise.resolve(address);
   }
 
   /** All that calls may reach, those a redirect has named included: a value read there must be watched there. */

@@ -30,8 +30,10 @@ export {
   clusterParams,
   connectionParams,
   sentinelParams,
+  taskConnections,
   type ClusterParams,
   type NativeRedis,
+  type TaskConnections,
 } from './native-client.js';
 export {
   RedisAdapter,
@@ -65,4 +67,5 @@ export { hashSetScript, incrementScript } from './redis-adapter.scripts.js';
 export { escapeGlob } from './redis-glob.js';
 export { ConnectionRegistry, DEFAULT_CONNECTION, UnknownConnectionError } from './registry.js';
 export { ResilientClient } from './resilient-client.js';
+export { READS_FROM_REPLICAS } from './tracking.js';
 export { defineScript, type Script, type ScriptDefinition, type ScriptKeyspace } from './script.js';

@@ -2,6 +2,8 @@
  * SCAN over every server that holds keys of its own. ioredis' `Cluster.scan` asks one node at random and
  * misses the keys of all others; here each primary has its own cursor.
  */
+import { RedisModuleError, safeMessage } from '../core/index.js';
+import { NotConnectedError, RedisReplyError } from './connection.errors.js';
 import type { Link } from './link.js';
 import type { ScanOptions } from './redis-client.js';
 import { replyItems, replyText, type Reply } from './reply.js';
@@ -28,12 +30,25 @@ export async function* scanPrimaries(scan: PrimaryScan): AsyncGenerator<readonly
     let cursor = '0';
     do {
       options.signal?.throwIfAborted();
-      const page = toPage(await link.ask('SCAN', [cursor, ...filter], scan.timeoutMs));
+      const page = toPage(await link.ask('SCAN', [cursor, ...filter], scan.timeoutMs).catch(fail(link)));
       cursor = page.cursor;
       if (page.keys.length > 0) yield page.keys;
     } while (cursor !== '0');
   }
 }
+
+/** A question to a link of its own goes past the layer that turns the driver's errors into ours. */
+const fail =
+  ({ node }: Link) =>
+  (error: unknown): never => {
+    if (error instanceof RedisModuleError) throw error;
+    const reason = safeMessage(error instanceof Error ? error.message : String(error));
+    if (error instanceof Error && error.name === 'ReplyError')
+      throw new RedisReplyError(reason, { command: 'SCAN' });
+    throw new NotConnectedError(`SCAN: no connection to ${node} (${reason})`, {
+      hint: 'begin again: what a scan has brought until then is a part',
+    });
+  };
 
 function toPage(reply: Reply): { cursor: string; keys: readonly string[] } {
   const [cursor, keys] = replyItems(reply);

@@ -4,7 +4,7 @@
  * other programs do.
  */
 import { decodeJson, encodeJson } from '../codec/index.js';
-import { parsePositiveDuration, type Duration } from '../core/index.js';
+import { inBatches, parsePositiveDuration, type Duration } from '../core/index.js';
 import { toKey, type Key } from './key.js';
 import { hashSetScript, incrementScript } from './redis-adapter.scripts.js';
 import type { CallOptions, ClientStatus, RedisClient, ScanOptions, Subscription } from './redis-client.js';
@@ -91,7 +91,7 @@ export class RedisAdapter<Native = unknown> {
 
   /** Values in the order of the keys. They leave together and come back together. */
   async getMany<T = unknown>(keys: readonly Key[], options?: CallOptions): Promise<(T | undefined)[]> {
-    return Promise.all(keys.map((key) => this.get<T>(key, options)));
+    return inBatches(keys, (key) => this.get<T>(key, options));
   }
 
   /**
@@ -113,7 +113,7 @@ export class RedisAdapter<Native = unknown> {
 
   /** Stores many values with one expiry. Each is written on its own: this is not a transaction. */
   async setMany(entries: Iterable<readonly [Key, unknown]>, ttl?: Ttl | SetOptions): Promise<void> {
-    await Promise.all([...entries].map(([key, value]) => this.set(key, value, ttl)));
+    await inBatches([...entries], ([key, value]) => this.set(key, value, ttl));
   }
 
   /** @returns whether there was something to delete */
@@ -123,7 +123,7 @@ export class RedisAdapter<Native = unknown> {
 
   /** @returns how many there were */
   async deleteMany(keys: readonly Key[], options?: CallOptions): Promise<number> {
-    const deleted = await Promise.all(keys.map((key) => this.delete(key, options)));
+    const deleted = await inBatches(keys, (key) => this.delete(key, options));
     return deleted.filter(Boolean).length;
   }
 

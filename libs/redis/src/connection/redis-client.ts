@@ -57,7 +57,11 @@ export interface Message {
 export interface SubscribeOptions {
   channels?: readonly string[];
   patterns?: readonly string[];
+  /** For messages sent by `SPUBLISH`; in a cluster they go through the one shard that owns the channel. */
+  shardChannels?: readonly string[];
   onMessage(message: Message): void;
+  /** The connection is away: messages may be missed from now on. */
+  onLost?(): void;
   /** The connection was away: messages may have been missed between `lostAt` and now. */
   onGap?(): void;
 }

@@ -40,6 +40,7 @@ import type { Arg, Reply } from './reply.js';
 import { Request, type RequestOwner, type Settle } from './request.js';
 import type { Router, RouterContext } from './router.js';
 import type { Script } from './script.js';
+import { ShardSubscriptions } from './shard-subscriptions.js';
 import { Subscriber } from './subscriber.js';
 import { Tracker } from './tracking.js';
 
@@ -55,6 +56,12 @@ const MAX_REDIRECTS = 5;
 const DEFAULT_DRAIN_MS = 2_000;
 
 type Listener = (detail: never) => void;
+
+/** What a script says of itself; its replies are always bytes. */
+interface ScriptTraits {
+  readonly readOnly: boolean;
+  readonly idempotent: boolean;
+}
 
 interface SignalFollowers {
   readonly requests: Set<Request>;
@@ -74,6 +81,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
   readonly #backoff: Backoff;
   readonly #attempts: number;
   readonly #subscriber: Subscriber;
+  readonly #shards: ShardSubscriptions;
   readonly #trackers = new Set<Tracker>();
   readonly #telemetry: TelemetryChannel = telemetryChannel('connection');
   readonly #followers = new Map<AbortSignal, SignalFollowers>();
@@ -113,6 +121,15 @@ export class ResilientClient implements RedisClient, RequestOwner {
       clock,
       random,
       locate: () => this.#router.locateSubscriber(),
+    });
+    this.#shards = new ShardSubscriptions({
+      connection,
+      clock,
+      random,
+      locate: (slot) => this.#router.locateSubscriber(slot),
+      // Answered by whoever owns the slot, and whoever does not says who does.
+      refresh: (channel) => this.command('EXISTS', [channel]),
+      on: (event, listener) => this.on(event, listener),
     });
   }
 
@@ -154,7 +171,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
   command<R extends Reply = Reply>(name: string, args: readonly Arg[], options?: CallOptions): Promise<R> {
     return new Promise<Reply>((resolve, reject) => {
       const word = upperCase(name);
-      assertShareable(word);
+      assertShareable(word, args);
       this.#begin(word, args, { options, resolve, reject });
     }) as Promise<R>;
   }
@@ -170,27 +187,26 @@ export class ResilientClient implements RedisClient, RequestOwner {
     );
   }
 
-  async run<Keys extends readonly string[], Args, Result>(
+  run<Keys extends readonly string[], Args, Result>(
     script: Script<Keys, Args, Result>,
     keys: Keys,
     args: Args,
-    options: CallOptions = {},
+    options: CallOptions = NO_OPTIONS,
   ): Promise<Result> {
-    const { readOnly } = script;
-    const rest: readonly Arg[] = [keys.length, ...keys, ...script.args(args)];
-    const call: CallOptions = {
-      ...options,
-      reply: 'bytes',
-      idempotent: options.idempotent ?? script.idempotent,
-    };
     const startedAt = this.#clock.now();
     try {
-      return script.decode(await this.#send('EVALSHA', [script.sha1, ...rest], { options: call, readOnly }));
+      const rest: readonly Arg[] = [keys.length, ...keys, ...script.args(args)];
+      return this.#send('EVALSHA', [script.sha1, ...rest], { script, options }).then(
+        script.decode,
+        async (error: unknown) => {
+          if (!(error instanceof RedisReplyError) || error.kind !== 'NOSCRIPT') throw error;
+          const left = this.#timeoutOf(options) - (this.#clock.now() - startedAt);
+          const again: CallOptions = { ...options, timeout: `${Math.max(1, Math.round(left))}ms` };
+          return script.decode(await this.#send('EVAL', [script.lua, ...rest], { script, options: again }));
+        },
+      );
     } catch (error) {
-      if (!(error instanceof RedisReplyError) || error.kind !== 'NOSCRIPT') throw error;
-      const left = this.#timeoutOf(call) - (this.#clock.now() - startedAt);
-      const again: CallOptions = { ...call, timeout: `${Math.max(1, Math.round(left))}ms` };
-      return script.decode(await this.#send('EVAL', [script.lua, ...rest], { options: again, readOnly }));
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
@@ -207,7 +223,8 @@ export class ResilientClient implements RedisClient, RequestOwner {
 
   subscribe(options: SubscribeOptions): Subscription {
     this.#start();
-    return this.#subscriber.subscribe(options);
+    const sharded = this.topology === 'cluster' && (options.shardChannels?.length ?? 0) > 0;
+    return sharded ? this.#shards.subscribe(options) : this.#subscriber.subscribe(options);
   }
 
   track(options: TrackOptions): Tracking {
@@ -261,26 +278,25 @@ export class ResilientClient implements RedisClient, RequestOwner {
   #begin(
     name: string,
     args: readonly Arg[],
-    call: Settle & { readonly options: CallOptions | undefined; readonly readOnly?: boolean },
+    call: Settle & { readonly options: CallOptions | undefined; readonly script?: ScriptTraits },
   ): void {
     if (this.#state === 'draining' || this.#state === 'closed') {
       call.reject(new ConnectionClosedError(`${name}: the client '${this.name}' was closed`));
       return;
     }
-    const { options } = call;
-    const { signal } = options ?? {};
+    const { options, script } = call;
+    const signal = options?.signal;
     if (signal?.aborted === true) {
       call.reject(abortReason(signal));
       return;
     }
     this.#start();
-    const traits = traitsOf(name, args);
-    const readOnly = call.readOnly ?? traits.readOnly;
+    const traits = script ?? traitsOf(name, args);
     const startedAt = this.#clock.now();
     const request = new Request(this, name, args, call);
-    request.readOnly = readOnly;
-    request.idempotent = options?.idempotent ?? (readOnly || traits.idempotent);
-    request.bytes = options?.reply === 'bytes';
+    request.readOnly = traits.readOnly;
+    request.idempotent = options?.idempotent ?? (traits.readOnly || traits.idempotent);
+    request.bytes = script !== undefined || options?.reply === 'bytes';
     request.anyType = options?.anyType === true;
     request.startedAt = startedAt;
     request.deadlineAt = startedAt + this.#timeoutOf(options);
@@ -293,9 +309,9 @@ export class ResilientClient implements RedisClient, RequestOwner {
   #send(
     name: string,
     args: readonly Arg[],
-    call: { options: CallOptions; readOnly: boolean },
+    { script, options }: { script: ScriptTraits; options: CallOptions },
   ): Promise<Reply> {
-    return new Promise((resolve, reject) => this.#begin(name, args, { ...call, resolve, reject }));
+    return new Promise((resolve, reject) => this.#begin(name, args, { script, options, resolve, reject }));
   }
 
   #attempt(request: Request): void {
@@ -448,6 +464,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
     if (this.#state === 'idle') {
       this.#state = 'closed';
       this.#subscriber.close();
+      this.#shards.close();
       return;
     }
     this.#state = 'draining';
@@ -459,6 +476,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
     }
     this.#state = 'closed';
     this.#subscriber.close();
+    this.#shards.close();
     for (const request of this.#keeper.drain()) {
       const executed = request.sentAt === -1 && !request.uncertain ? 'no' : 'unknown';
       request.carrier?.conclude(request, 'ignored');
@@ -509,6 +527,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
   }
 }
 
+const NO_OPTIONS: CallOptions = Object.freeze({});
 const NO_RETRY = { attempts: 1, budget: 0, baseDelayMs: 0, maxDelayMs: 0 };
 
 /** Fine enough that nothing overstays its deadline by much, coarse enough to cost nothing. */

@@ -22,8 +22,8 @@ export interface Router {
   primaries(): readonly Link[];
   /** True when every part that is needed can serve. */
   readonly ready: boolean;
-  /** Where a subscriber may connect at this moment. */
-  locateSubscriber(): Promise<Address>;
+  /** Where a subscriber may connect at this moment; for a shard channel the owner of its slot. */
+  locateSubscriber(slot?: number): Promise<Address>;
   /** Every server that may be asked for keys, to be watched for changes; `undefined` while that is not known. */
   trackingTargets(): readonly LinkTarget[] | undefined;
 }

@@ -16,10 +16,15 @@ export interface SubscriberOptions {
   readonly clock: Clock;
   readonly random: () => number;
   locate(): Promise<Address>;
+  /** A shard channel is served by another node from now on. */
+  onMoved?(): void;
 }
 
-type Kind = 'channel' | 'pattern';
+type Kind = 'channel' | 'pattern' | 'shard';
+type Names = Record<Kind, readonly string[]>;
 
+const KINDS = ['channel', 'pattern', 'shard'] as const;
+const NONE: Names = { channel: [], pattern: [], shard: [] };
 const RECONNECT = { baseMs: 50, maxMs: 2_000 };
 const STABLE_MS = 1_000;
 
@@ -30,6 +35,7 @@ export class Subscriber {
   readonly #listeners: Record<Kind, Map<string, Set<SubscribeOptions>>> = {
     channel: new Map(),
     pattern: new Map(),
+    shard: new Map(),
   };
   #redis: Redis | undefined;
   #ready: Redis | undefined;
@@ -52,9 +58,11 @@ export class Subscriber {
   subscribe(options: SubscribeOptions): Subscription {
     const channels = options.channels ?? [];
     const patterns = options.patterns ?? [];
+    const shards = options.shardChannels ?? [];
     for (const name of channels) this.#add('channel', name, options);
     for (const name of patterns) this.#add('pattern', name, options);
-    const ready = this.#confirm({ channel: channels, pattern: patterns });
+    for (const name of shards) this.#add('shard', name, options);
+    const ready = this.#confirm({ channel: channels, pattern: patterns, shard: shards });
     ready.catch((error: unknown) => {
       // Refused is refused: it would only stand in the way of the names that are allowed.
       if (error instanceof RedisReplyError) void this.#remove(options);
@@ -74,7 +82,7 @@ export class Subscriber {
     for (const wake of this.#waiters) wake();
   }
 
-  async #confirm(added: Record<Kind, readonly string[]>): Promise<void> {
+  async #confirm(added: Names): Promise<void> {
     const { connection, clock } = this.#options;
     await withDeadline(this.#subscribeWhenReady(added), {
       timeoutMs: connection.connectTimeoutMs,
@@ -90,7 +98,7 @@ export class Subscriber {
     });
   }
 
-  async #subscribeWhenReady(added: Record<Kind, readonly string[]>): Promise<void> {
+  async #subscribeWhenReady(added: Names): Promise<void> {
     void this.#open();
     while (this.#ready === undefined) {
       if (this.#closed) throw new ConnectionClosedError('subscribe: the client was closed');
@@ -106,22 +114,26 @@ export class Subscriber {
     }
   }
 
-  async #send(redis: Redis, names: Record<Kind, readonly string[]>): Promise<void> {
+  async #send(redis: Redis, names: Names): Promise<void> {
     if (names.channel.length > 0) await redis.subscribe(...names.channel);
     if (names.pattern.length > 0) await redis.psubscribe(...names.pattern);
+    // One at a time: the channels of one command have to share a slot.
+    await Promise.all(names.shard.map((name) => redis.ssubscribe(name)));
   }
 
   /** Everything wanted in one go; when some name is refused, each on its own, so that it harms no other. */
   async #sendAll(redis: Redis): Promise<void> {
     const channels = [...this.#listeners.channel.keys()];
     const patterns = [...this.#listeners.pattern.keys()];
+    const shards = [...this.#listeners.shard.keys()];
     try {
-      await this.#send(redis, { channel: channels, pattern: patterns });
+      await this.#send(redis, { channel: channels, pattern: patterns, shard: shards });
     } catch (error) {
       if (!isRefusal(error)) throw error;
       const alone = [
-        ...channels.map((name) => this.#send(redis, { channel: [name], pattern: [] })),
-        ...patterns.map((name) => this.#send(redis, { channel: [], pattern: [name] })),
+        ...channels.map((name) => this.#send(redis, { ...NONE, channel: [name] })),
+        ...patterns.map((name) => this.#send(redis, { ...NONE, pattern: [name] })),
+        ...shards.map((name) => this.#send(redis, { ...NONE, shard: [name] })),
       ];
       for (const outcome of await Promise.allSettled(alone)) {
         if (outcome.status === 'rejected' && !isRefusal(outcome.reason)) throw outcome.reason;
@@ -165,6 +177,10 @@ export class Subscriber {
         payload,
       }),
     );
+    redis.on('smessageBuffer', (channel: Buffer, payload: Buffer) =>
+      this.#deliver('shard', channel.toString(), { channel: channel.toString(), payload }),
+    );
+    redis.on('moved', () => this.#options.onMoved?.());
     redis.on('ready', () => void this.#resume(redis));
     redis.connect().catch(() => undefined);
   }
@@ -183,17 +199,19 @@ export class Subscriber {
     this.#readySince = this.#options.clock.now();
     this.#misses = 0;
     this.#scheduleHeartbeat(redis);
-    if (this.#interrupted) this.#tellGap();
+    if (this.#interrupted) this.#tell((listener) => listener.onGap?.());
     this.#interrupted = false;
     for (const wake of this.#waiters) wake();
   }
 
   #lost(reason: string): void {
     this.#lastError = safeMessage(reason);
-    if (this.#ready !== undefined) this.#interrupted = true;
+    const stood = this.#ready !== undefined;
+    if (stood) this.#interrupted = true;
     const stable = this.#ready !== undefined && this.#options.clock.now() - this.#readySince >= STABLE_MS;
     this.#failures = stable ? 0 : this.#failures + 1;
     this.#drop();
+    if (stood) this.#tell((listener) => listener.onLost?.());
     if (this.#closed || !this.#wanted) return;
     this.#publish('lost', this.#lastError);
     this.#retryTimer?.cancel();
@@ -232,7 +250,8 @@ export class Subscriber {
   }
 
   get #wanted(): boolean {
-    return this.#listeners.channel.size + this.#listeners.pattern.size > 0;
+    const { channel, pattern, shard } = this.#listeners;
+    return channel.size + pattern.size + shard.size > 0;
   }
 
   #add(kind: Kind, name: string, listener: SubscribeOptions): void {
@@ -242,8 +261,8 @@ export class Subscriber {
   }
 
   async #remove(listener: SubscribeOptions): Promise<void> {
-    const left: Record<Kind, string[]> = { channel: [], pattern: [] };
-    for (const kind of ['channel', 'pattern'] as const) {
+    const left: Record<Kind, string[]> = { channel: [], pattern: [], shard: [] };
+    for (const kind of KINDS) {
       for (const [name, listeners] of this.#listeners[kind]) {
         if (!listeners.delete(listener) || listeners.size > 0) continue;
         this.#listeners[kind].delete(name);
@@ -262,6 +281,7 @@ export class Subscriber {
     const leaving = Promise.all([
       left.channel.length > 0 ? redis.unsubscribe(...left.channel) : undefined,
       left.pattern.length > 0 ? redis.punsubscribe(...left.pattern) : undefined,
+      ...left.shard.map((name) => redis.sunsubscribe(name)),
     ]);
     // When the server does not answer, the name is simply not asked for again after the next connection.
     await withDeadline(leaving, { timeoutMs, what: 'unsubscribe' }).catch(() => undefined);
@@ -277,12 +297,12 @@ export class Subscriber {
     }
   }
 
-  #tellGap(): void {
-    const all = [...this.#listeners.channel.values(), ...this.#listeners.pattern.values()];
+  #tell(news: (listener: SubscribeOptions) => void): void {
+    const all = KINDS.flatMap((kind) => [...this.#listeners[kind].values()]);
     const listeners = new Set(all.flatMap((set) => [...set]));
     for (const listener of listeners) {
       try {
-        listener.onGap?.();
+        news(listener);
       } catch (error) {
         this.#publish('handler-error', error instanceof Error ? error.name : 'unknown');
       }

@@ -22,6 +22,9 @@ export interface TrackerContext {
   onClosed(tracker: Tracker): void;
 }
 
+/** Why there is no tracking then; and nothing else would do in its place. */
+export const READS_FROM_REPLICAS = 'replicas answer with a past that no announcement of the primary ends';
+
 const telemetry = telemetryChannel('connection');
 
 export class Tracker implements Tracking {
@@ -87,7 +90,7 @@ export class Tracker implements Tracking {
   #begin(): void {
     if (this.#closed) return;
     if (this.#context.connection.readFrom === 'primary') this.#sync();
-    else this.#setState('refused', 'replicas answer with a past that no announcement of the primary ends');
+    else this.#setState('refused', READS_FROM_REPLICAS);
   }
 
   #onReady(node: string): void {

@@ -45,6 +45,24 @@ export class WireCommand {
     }
   }
 
+  /**
+   * In the form Redis reads. Bytes go into the sink as they are, and what comes before them with them; the driver
+   * writes the rest that is returned.
+   */
+  toWritable(sink: { write(part: string | Buffer): boolean }): string {
+    let text = `*${this.args.length + 1}\r\n${bulk(this.name)}`;
+    for (const arg of this.args) {
+      if (typeof arg === 'string') text += bulk(arg);
+      else if (typeof arg === 'number') text += bulk(String(arg));
+      else {
+        sink.write(`${text}$${arg.length}\r\n`);
+        sink.write(arg);
+        text = '\r\n';
+      }
+    }
+    return text;
+  }
+
   resolve(reply: RawReply): void {
     this.#answerer.answered(this.place, reply);
   }
@@ -58,6 +76,10 @@ export class WireCommand {
   asDriverCommand(): Command {
     return this as unknown as Command;
   }
+}
+
+function bulk(text: string): string {
+  return `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 }
 
 Object.setPrototypeOf(WireCommand.prototype, Command.prototype);

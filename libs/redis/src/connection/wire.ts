@@ -224,6 +224,9 @@ export class Wire implements BatchOwner {
   }
 }
 
+/** Many small parts cost the socket more than one copy of them; larger ones are not copied. */
+const MOST_COPIED = 16_384;
+
 /** Collects what the driver writes, so that a batch leaves in one piece. */
 class Sink {
   #text = '';
@@ -253,9 +256,13 @@ class Sink {
       socket.write(text);
       return;
     }
+    if (text !== '') parts.push(text);
+    if (parts.every((part) => part.length <= MOST_COPIED)) {
+      socket.write(joined(parts));
+      return;
+    }
     socket.cork();
     for (const part of parts) socket.write(part);
-    if (text !== '') socket.write(text);
     socket.uncork();
   }
 
@@ -263,6 +270,15 @@ class Sink {
   asDriverStream(): DriverStream {
     return this as unknown as DriverStream;
   }
+}
+
+function joined(parts: readonly (string | Buffer)[]): Buffer {
+  let size = 0;
+  for (const part of parts) size += typeof part === 'string' ? Buffer.byteLength(part) : part.length;
+  const whole = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const part of parts) at += typeof part === 'string' ? whole.write(part, at) : part.copy(whole, at);
+  return whole;
 }
 
 function discard(redis: Redis): void {
