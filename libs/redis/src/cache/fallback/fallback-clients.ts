@@ -1,0 +1,206 @@
+/**
+ * The two clients a cache with a fallback stands on. The watched one is Redis: it tells the mirror what passes, and
+ * the switch what fails. The guarded one is the standby: it takes changes only while it is in charge, and knows which
+ * keys were changed by them.
+ */
+import {
+  NotConnectedError,
+  type CallOptions,
+  type ClientEvents,
+  type ClientStatus,
+  type RedisClient,
+  type ScanOptions,
+  type Script,
+  type SubscribeOptions,
+  type Subscription,
+  type Topology,
+  type TrackOptions,
+  type Tracking,
+} from '../../connection/index.js';
+import type { StandbyMirror } from './fallback-mirror.js';
+
+/** What both hand on as it is. */
+class PassingClient {
+  readonly #inner: RedisClient;
+
+  constructor(inner: RedisClient) {
+    this.#inner = inner;
+  }
+
+  get name(): string {
+    return this.#inner.name;
+  }
+
+  get topology(): Topology {
+    return this.#inner.topology;
+  }
+
+  connect(options?: Parameters<RedisClient['connect']>[0]): Promise<void> {
+    return this.#inner.connect(options);
+  }
+
+  disconnect(options?: Parameters<RedisClient['disconnect']>[0]): Promise<void> {
+    return this.#inner.disconnect(options);
+  }
+
+  subscribe(options: SubscribeOptions): Subscription {
+    return this.#inner.subscribe(options);
+  }
+
+  track(options: TrackOptions): Tracking {
+    return this.#inner.track(options);
+  }
+
+  status(): ClientStatus {
+    return this.#inner.status();
+  }
+
+  isolate(node?: string): void {
+    this.#inner.isolate(node);
+  }
+
+  restore(node?: string): void {
+    this.#inner.restore(node);
+  }
+
+  on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): () => void {
+    return this.#inner.on(event, listener);
+  }
+}
+
+export class WatchedClient extends PassingClient implements RedisClient {
+  readonly #inner: RedisClient;
+  readonly #mirror: StandbyMirror;
+  readonly #onFailure: (error: unknown) => void;
+
+  constructor(inner: RedisClient, parts: { mirror: StandbyMirror; onFailure: (error: unknown) => void }) {
+    super(inner);
+    this.#inner = inner;
+    this.#mirror = parts.mirror;
+    this.#onFailure = parts.onFailure;
+  }
+
+  readonly command: RedisClient['command'] = (name, args, options) => {
+    const since = this.#mirror.beforeCommand(name, String(args[0]));
+    return this.#inner.command(name, args, options).then(
+      (reply) => {
+        this.#mirror.afterCommand(name, args, { reply, since });
+        return reply as never;
+      },
+      (error: unknown) => this.#fail(error, options),
+    );
+  };
+
+  readonly pipeline: RedisClient['pipeline'] = (commands, options) =>
+    this.#inner.pipeline(commands, options).catch((error: unknown) => this.#fail(error, options));
+
+  run<Keys extends readonly string[], Args, Result>(
+    script: Script<Keys, Args, Result>,
+    keys: Keys,
+    args: Args,
+    options?: CallOptions,
+  ): Promise<Result> {
+    const key = keys[0] ?? '';
+    const since = this.#mirror.before(script, key, args);
+    return this.#inner.run(script, keys, args, options).then(
+      (result) => {
+        this.#mirror.after(script, key, { args, result, since });
+        return result;
+      },
+      (error: unknown) => this.#fail(error, options),
+    );
+  }
+
+  async *scan(options?: ScanOptions): AsyncIterable<readonly string[]> {
+    try {
+      yield* this.#inner.scan(options);
+    } catch (error) {
+      this.#fail(error, options);
+    }
+  }
+
+  /** That the caller has given up says nothing about Redis. */
+  #fail(error: unknown, options: { readonly signal?: AbortSignal | undefined } | undefined): never {
+    if (options?.signal?.aborted !== true) this.#onFailure(error);
+    throw error;
+  }
+}
+
+const READS: ReadonlySet<string> = new Set(['GET', 'HGET', 'TYPE', 'PTTL', 'EXISTS']);
+
+/** Beyond that, names of what was changed are not kept one by one. */
+const MOST_CHANGED = 100_000;
+
+export class GuardedClient extends PassingClient implements RedisClient {
+  readonly #inner: RedisClient;
+  readonly #clockKey: string;
+  readonly #changed = new Set<string>();
+  #inCharge = false;
+
+  /** `clockKey` stays when changes are dropped: later clocks have to be greater than all before. */
+  constructor(inner: RedisClient, clockKey: string) {
+    super(inner);
+    this.#inner = inner;
+    this.#clockKey = clockKey;
+  }
+
+  takeCharge(): void {
+    this.#inCharge = true;
+  }
+
+  /** Whether the key was changed since the standby took charge; otherwise it is a copy of what Redis held. */
+  hasChanged(key: string): boolean {
+    return this.#changed.has(key);
+  }
+
+  /** From here on it takes no changes, so that a load which is still under way stores nothing, and forgets those it took. */
+  async stepDown(): Promise<void> {
+    this.#inCharge = false;
+    if (this.#changed.size < MOST_CHANGED) await this.#drop([...this.#changed]);
+    else for await (const names of this.#inner.scan()) await this.#drop(names);
+    this.#changed.clear();
+  }
+
+  readonly command: RedisClient['command'] = (name, args, options) => {
+    if (!READS.has(name)) {
+      if (!this.#inCharge) return Promise.reject(notInCharge(name));
+      this.#note(String(args[0]));
+    }
+    return this.#inner.command(name, args, options);
+  };
+
+  readonly pipeline: RedisClient['pipeline'] = (commands) =>
+    Promise.resolve(commands.map(({ name }) => ({ ok: false, error: notInCharge(name) })));
+
+  run<Keys extends readonly string[], Args, Result>(
+    script: Script<Keys, Args, Result>,
+    keys: Keys,
+    args: Args,
+    options?: CallOptions,
+  ): Promise<Result> {
+    if (!script.readOnly) {
+      if (!this.#inCharge) return Promise.reject(notInCharge(script.name));
+      for (const key of keys) this.#note(key);
+    }
+    return this.#inner.run(script, keys, args, options);
+  }
+
+  scan(options?: ScanOptions): AsyncIterable<readonly string[]> {
+    return this.#inner.scan(options);
+  }
+
+  #note(key: string): void {
+    if (key !== this.#clockKey && this.#changed.size < MOST_CHANGED) this.#changed.add(key);
+  }
+
+  async #drop(keys: readonly string[]): Promise<void> {
+    const names = keys.filter((key) => key !== this.#clockKey);
+    if (names.length > 0) await this.#inner.command('UNLINK', names);
+  }
+}
+
+function notInCharge(what: string): NotConnectedError {
+  return new NotConnectedError(`${what}: the standby takes changes only while Redis is away`, {
+    hint: 'Redis is back; the call after this one goes there',
+  });
+}
