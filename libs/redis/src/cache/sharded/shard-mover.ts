@@ -1,0 +1,221 @@
+/**
+ * Carries out a change of owners, stage by stage; each stage is in force for every process before its work is done
+ * and the next one begins. Whatever was done once may be done again, so another process can go on where one died.
+ */
+import { escapeGlob } from '../../connection/index.js';
+import { sleep } from '../../core/index.js';
+import { CacheKeys } from '../cache.keys.js';
+import type { ShardFleet } from './shard-fleet.js';
+import { advanced, sharesOf, type MoveKind, type ShardRecord, type View } from './shard-topology.js';
+import { ShardChangeError } from './sharded.errors.js';
+import { slotOf, SlotTable } from './slot-table.js';
+
+export interface MoveStatus {
+  readonly kind: MoveKind;
+  readonly shard: string;
+  readonly stage: string;
+  /** Keys taken to their new owner by this process. */
+  readonly moved: number;
+  /** Keys of caches this process does not know, which stay behind. */
+  readonly unreadable: number;
+}
+
+/** Keys on their way at once. */
+const AT_ONCE = 32;
+const PAUSE_MS = 200;
+
+export class ShardMover {
+  readonly #fleet: ShardFleet;
+  #moved = 0;
+  #unreadable = 0;
+  #running: Promise<void> | undefined;
+
+  constructor(fleet: ShardFleet) {
+    this.#fleet = fleet;
+  }
+
+  status(): MoveStatus | undefined {
+    const move = this.#fleet.membership.lastView?.topology.move;
+    if (move === undefined) return undefined;
+    const { kind, shard, stage } = move;
+    return { kind, shard, stage, moved: this.#moved, unreadable: this.#unreadable };
+  }
+
+  /** Announces it and carries it out. */
+  async begin(kind: MoveKind, shard: string, record: ShardRecord | undefined): Promise<void> {
+    await this.#fleet.ready();
+    let refusal: ShardChangeError | undefined;
+    await this.#fleet.membership.change((topology) => {
+      refusal = undefined;
+      if (topology.move !== undefined) {
+        if (topology.move.driver !== this.#fleet.id) refusal = underWay();
+        else if (topology.move.shard !== shard || topology.move.kind !== kind) refusal = underWay();
+        return undefined;
+      }
+      const present = topology.shards[shard];
+      if (kind !== 'add' && present === undefined)
+        refusal = new ShardChangeError(`there is no shard '${shard}'`);
+      if (refusal !== undefined) return undefined;
+      const shards = {
+        ...topology.shards,
+        [shard]: { ...(present ?? record ?? NOBODY), weight: kind === 'add' ? (record?.weight ?? 1) : 0 },
+      };
+      if (sharesOf(shards).every(({ weight }) => weight === 0))
+        refusal = new ShardChangeError('the last shard with a weight can not be taken away');
+      if (refusal !== undefined) return undefined;
+      const table = SlotTable.fromText(topology.table).with(sharesOf(shards)).toText();
+      const move = { kind, shard, stage: 'announced', table, driver: this.#fleet.id } as const;
+      return { ...topology, shards, move };
+    });
+    if (refusal !== undefined) throw refusal;
+    this.#moved = 0;
+    this.#unreadable = 0;
+    await this.#drive();
+  }
+
+  /** A process has died that carried out a move: this one goes on with it. */
+  async takeOver(): Promise<void> {
+    const { membership, id } = this.#fleet;
+    const gone = membership.lastView?.topology.move?.driver;
+    if (gone === undefined || this.#running !== undefined) return;
+    const view = await membership.change((topology) =>
+      topology.move?.driver === gone ? { ...topology, move: { ...topology.move, driver: id } } : undefined,
+    );
+    if (view.topology.move?.driver === id) await this.#drive();
+  }
+
+  #drive(): Promise<void> {
+    this.#running ??= this.#steps().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #steps(): Promise<void> {
+    const { membership, id } = this.#fleet;
+    for (;;) {
+      const view = membership.lastView;
+      const move = view?.topology.move;
+      if (view === undefined || move === undefined || move.driver !== id) return;
+      this.#tell(view);
+      if (move.stage === 'announced') await this.#clear(view);
+      if (move.stage === 'moving') await this.#carry();
+      const next = await membership.change((topology) =>
+        topology.move?.stage === move.stage && topology.move.driver === id ? advanced(topology) : undefined,
+      );
+      if (next.topology.move === undefined) this.#tell(next, move.shard);
+    }
+  }
+
+  /** What the new owners have under these slots from a time when they owned them before. */
+  async #clear(view: View): Promise<void> {
+    const { shards, keys } = this.#fleet;
+    await Promise.all(
+      [...new Set(view.holders()[1] ?? [])].map(async (id) => {
+        const shard = shards.get(id);
+        const generation = view.record(id)?.generation;
+        if (shard === undefined || generation === undefined || view.record(id)?.state === 'out') return;
+        const root = rootOf(keys.values(generation));
+        for await (const names of shard.client.scan({ match: `${escapeGlob(root)}*` })) {
+          const gained = names.filter((name) => {
+            const inner = logicalIn(name, root);
+            return inner !== undefined && view.routeOf(slotOf(inner.key)).gaining === id;
+          });
+          if (gained.length > 0) await shard.client.command('UNLINK', gained);
+        }
+      }),
+    );
+  }
+
+  /** Until nothing is left with the old owners. */
+  async #carry(): Promise<void> {
+    for (;;) {
+      const view = await this.#fleet.ready(10_000);
+      if (view.stage !== 'moving') return;
+      this.#unreadable = 0;
+      const failures = await Promise.all(view.holders()[0]?.map((id) => this.#carryFrom(id, view)) ?? []);
+      if (failures.every((count) => count === 0)) return;
+      await sleep(PAUSE_MS, { clock: this.#fleet.clock });
+    }
+  }
+
+  /** @returns how many could not be moved; what a shard had that is out does not count any more */
+  async #carryFrom(id: string, view: View): Promise<number> {
+    const { shards, keys, membership } = this.#fleet;
+    const source = shards.get(id);
+    const record = view.record(id);
+    if (source === undefined || record === undefined || record.state !== 'up') return 0;
+    const root = rootOf(keys.values(record.generation));
+    let failed = 0;
+    try {
+      for await (const names of source.client.scan({ match: `${escapeGlob(root)}cache:*` })) {
+        const moving = names.flatMap((name) => {
+          const found = logicalIn(name, root);
+          const route = found === undefined ? undefined : view.routeOf(slotOf(found.key));
+          return found !== undefined && route?.gaining !== undefined && route.losing === id
+            ? [{ ...found, to: route.gaining }]
+            : [];
+        });
+        failed += await this.#carryAll(moving);
+        this.#tell(view);
+      }
+      return failed;
+    } catch {
+      await membership.renew().catch(() => false);
+      return 1;
+    }
+  }
+
+  async #carryAll(moving: readonly { name: string; key: string; to: string }[]): Promise<number> {
+    let failed = 0;
+    for (let at = 0; at < moving.length; at += AT_ONCE) {
+      const some = moving.slice(at, at + AT_ONCE).map(async ({ name, key, to }) => {
+        if (!this.#fleet.names.includes(name)) {
+          this.#unreadable += 1;
+          return;
+        }
+        const shard = this.#fleet.shards.get(to);
+        const tier = shard?.tier(name);
+        if (shard === undefined || tier === undefined)
+          throw new ShardChangeError(`shard '${to}' is not known`);
+        const epoch = this.#fleet.membership.lastView?.epoch ?? 0;
+        const full = `${tier.keys.valuePrefix}{${key}}`;
+        if (await this.#fleet.underWay.guard(epoch, () => tier.ensure(full))) this.#moved += 1;
+      });
+      failed += (await Promise.allSettled(some)).filter(({ status }) => status === 'rejected').length;
+    }
+    return failed;
+  }
+
+  #tell({ topology: { move } }: View, shard = move?.shard ?? ''): void {
+    const [moved, unreadable] = [this.#moved, this.#unreadable];
+    this.#fleet.tell({ name: 'move', shard, stage: move?.stage ?? 'done', moved, unreadable });
+  }
+}
+
+const NOBODY: ShardRecord = { weight: 0, address: '', generation: '', state: 'out', run: '' };
+
+function underWay(): ShardChangeError {
+  return new ShardChangeError('another change of shards is under way', {
+    hint: 'status() tells how far it is',
+  });
+}
+
+/** What all keys of values and leases begin with. */
+function rootOf(namespace: string): string {
+  const { tracked } = new CacheKeys(namespace, 'x');
+  return tracked.values.slice(0, -'cache:'.length);
+}
+
+/** The cache and the logical key of a value or a lease. */
+function logicalIn(physical: string, root: string): { name: string; key: string } | undefined {
+  const [, name, key] = /^(?:cache|lease):([^:]*):\{(.*)\}$/su.exec(physical.slice(root.length)) ?? [];
+  if (name === undefined || key === undefined) return undefined;
+  return { name: decodeName(name), key };
+}
+
+function decodeName(name: string): string {
+  return name.replace(/%([0-9A-F]{2})/gu, (_all, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
+}

@@ -1,0 +1,38 @@
+/** A client that reaches nobody: a cache on it loads, with its cap and its single flight, and stores nothing. */
+import type { ClientStatus, RedisClient, Subscription, Tracking } from '../../connection/index.js';
+import { ShardUnavailableError } from './sharded.errors.js';
+
+export function createNowhere(): RedisClient {
+  const away = (): Promise<never> =>
+    Promise.reject(
+      new ShardUnavailableError('the shard is away', { hint: 'it is taken in again as soon as it answers' }),
+    );
+  const nothing = (): Promise<void> => Promise.resolve();
+  const subscription: Subscription = { ready: Promise.resolve(), close: nothing };
+  const tracking: Tracking = { state: 'lost', reason: 'the shard is away', close: nothing };
+  const status: ClientStatus = {
+    name: 'nowhere',
+    topology: 'standalone',
+    health: 'down',
+    nodes: [],
+    since: 0,
+  };
+  return {
+    name: 'nowhere',
+    topology: 'standalone',
+    connect: nothing,
+    disconnect: nothing,
+    command: away,
+    pipeline: away,
+    run: away,
+    async *scan() {
+      yield await away();
+    },
+    subscribe: () => subscription,
+    track: () => tracking,
+    status: () => status,
+    isolate: () => undefined,
+    restore: () => undefined,
+    on: () => () => undefined,
+  };
+}
