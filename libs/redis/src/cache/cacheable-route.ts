@@ -1,0 +1,46 @@
+/**
+ * How a route handler that is `@Cacheable` meets what caches HTTP answers. The two rooms do not know each other's
+ * insides: this one hands over what the decorator says, the other one answers.
+ */
+import type { Key } from '../connection/index.js';
+import type { CacheContract } from './cache-contract.js';
+import type { CacheableOptions } from './cacheable.options.js';
+import type { LoadOptions } from './call.options.js';
+
+/** The last argument of a cached handler when Nest calls it: the explorer asks Nest for it. */
+export class RouteCall {
+  /** Nest's execution context. */
+  readonly context: object;
+
+  constructor(context: object) {
+    this.context = context;
+  }
+}
+
+export interface RouteQuestion {
+  /** Nest's execution context. */
+  readonly context: object;
+  readonly cache: CacheContract;
+  /** Class, method and version: two routes never share an answer. */
+  readonly route: string;
+  readonly options: CacheableOptions<never>;
+  readonly load: LoadOptions;
+  /** In place of path and query. */
+  readonly key: Key | undefined;
+  /** Judged only once it is known that the answer may be cached; throws when the call lacks a context. */
+  readonly within: (request: unknown) => RouteContext;
+  /** The handler, which the answer is made by. */
+  readonly run: () => unknown;
+}
+
+export interface RouteContext {
+  readonly segments: readonly string[];
+  readonly tags: readonly string[];
+  /** One of the segments is the user. */
+  readonly namesUser: boolean;
+}
+
+/** Answers requests out of the cache, or by running the handler. What it returns is what the handler returns. */
+export interface RouteAnswers {
+  answer(question: RouteQuestion): unknown;
+}

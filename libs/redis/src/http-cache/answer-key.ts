@@ -1,0 +1,93 @@
+/** What an answer depends on, as a key. What could be read in two ways is left as it came: a miss more, no mix-up. */
+import { bounded } from '../cache/index.js';
+import { requestHeader, type Exchange } from './exchange.js';
+
+const LONGEST_TARGET = 200;
+const MOST_TARGETS = 2_000;
+
+/** Headers by which a proxy says where a request came in: an answer may hold links made of them. */
+const ORIGIN_HEADERS = [
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-scheme',
+  'x-forwarded-ssl',
+  'x-forwarded-server',
+  'x-original-host',
+  'x-host',
+  'front-end-https',
+] as const;
+
+/** Headers by which a request asks for something else than its first line says: such a request is not cached. */
+export const OVERRIDES = [
+  'x-original-url',
+  'x-rewrite-url',
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+] as const;
+
+/** Path and query, the parameters in an order of their own. */
+export class Targets {
+  readonly #known = new Map<string, string>();
+
+  of(url: string): string {
+    const known = this.#known.get(url);
+    if (known !== undefined) return known;
+    const target = bounded(normalised(url), LONGEST_TARGET);
+    if (this.#known.size >= MOST_TARGETS) this.#known.clear();
+    this.#known.set(url, target);
+    return target;
+  }
+}
+
+/** `?b=2&a=1` is `?a=1&b=2`. Escapes are not touched, and names that parsers may join keep the order they have. */
+export function normalised(url: string): string {
+  const mark = url.indexOf('?');
+  if (mark === -1) return url;
+  const pairs = url
+    .slice(mark + 1)
+    .split('&')
+    .filter((pair) => pair !== '');
+  if (pairs.length === 0) return url.slice(0, mark);
+  const named = pairs.map((pair) => ({ pair, name: nameOf(pair) }));
+  const ambiguous = named.some(({ name }) => /[%+]/u.test(name));
+  // Stable: parameters of one name stay in their order, which is the order of a list.
+  if (!ambiguous) named.sort((one, other) => (one.name < other.name ? -1 : Number(one.name > other.name)));
+  return `${url.slice(0, mark)}?${named.map(({ pair }) => pair).join('&')}`;
+}
+
+/** Only the parameters that count, and whether there were others. */
+export function onlyParameters(url: string, wanted: readonly string[]): { url: string; others: boolean } {
+  const mark = url.indexOf('?');
+  if (mark === -1) return { url, others: false };
+  const pairs = url.slice(mark + 1).split('&');
+  const kept = pairs.filter((pair) => wanted.includes(nameOf(pair)));
+  const others = pairs.some((pair) => pair !== '' && !kept.includes(pair));
+  return { url: kept.length === 0 ? url.slice(0, mark) : `${url.slice(0, mark)}?${kept.join('&')}`, others };
+}
+
+/** `a[0]`, `a[b]` and `a.b` are all about `a`. */
+function nameOf(pair: string): string {
+  return /^[^=[.]*/u.exec(pair)?.[0] ?? pair;
+}
+
+export function originOf(exchange: Exchange): string {
+  const { headers } = exchange.raw;
+  let origin = headers.host ?? '';
+  for (const name of ORIGIN_HEADERS) {
+    const value = headers[name];
+    if (value !== undefined) origin += `|${name}=${String(value)}`;
+  }
+  const forwarded = headers.forwarded;
+  if (forwarded !== undefined)
+    origin += `|${(forwarded.match(/\b(?:host|proto)=[^;,]*/giu) ?? []).join('|')}`;
+  return bounded(origin);
+}
+
+export function varyingBy(exchange: Exchange, names: readonly string[]): string {
+  return bounded(
+    names.map((name) => `${name}=${requestHeader(exchange, name)?.trim().toLowerCase() ?? ''}`).join('|'),
+  );
+}

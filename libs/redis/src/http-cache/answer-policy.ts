@@ -1,0 +1,176 @@
+/** Which requests may be answered from the cache, and which answers may be stored. Everything else says why not. */
+import type { RouteQuestion } from '../cache/index.js';
+import { onlyParameters, originOf, OVERRIDES, varyingBy, type Targets } from './answer-key.js';
+import { directivesOf, requestDirectives } from './cache-control.js';
+import { hasPreconditions } from './conditional.js';
+import type { Exchange } from './exchange.js';
+import type { ResolvedHttpCache } from './http-cache.options.js';
+import { lengthOf, type Sent } from './stored-answer.js';
+
+export type Refusal =
+  | 'credentials'
+  | 'no-principal'
+  | 'no-context'
+  | 'override-header'
+  | 'precondition'
+  | 'request-no-store'
+  | 'unlisted-query'
+  | 'status'
+  | 'set-cookie'
+  | 'answer-no-store'
+  | 'answer-private'
+  | 'answer-vary'
+  | 'content-encoding'
+  | 'too-large'
+  | 'stream';
+
+/** What the log says once per route and reason. */
+export const HINTS: Readonly<Partial<Record<Refusal, string>>> = {
+  credentials:
+    "the request carries credentials and the key names nobody; write by: 'user', or by: 'everyone' if the answer is the same for all",
+  'no-principal': "by: 'user' found nobody although the request carries credentials; see httpCache.principal",
+  'no-context': 'the cache is kept by a context this request does not have',
+  'set-cookie': 'the answer sets a cookie, which is meant for one client',
+  'answer-vary': 'the answer varies by a header that `vary` does not name',
+  'content-encoding':
+    "the answer is encoded; name 'accept-encoding' in `vary`, or leave the encoding to the server",
+  'too-large': 'the body is larger than httpCache.maxBytes',
+  stream: 'the answer is a stream, or was not sent through Nest',
+};
+
+/** Where the answer of a request is kept. */
+export interface Home {
+  readonly key: readonly (string | number)[];
+  readonly tags: readonly string[];
+  /** Answers of this request are not stored, though it may be given one. */
+  readonly readOnly: Refusal | undefined;
+  readonly personal: boolean;
+}
+
+export type Verdict = { readonly refusal: Refusal } | { readonly home: Home };
+
+const ANONYMOUS = 'anonymous';
+
+export class AnswerPolicy {
+  readonly #settings: ResolvedHttpCache;
+  readonly #targets: Targets;
+
+  constructor(settings: ResolvedHttpCache, targets: Targets) {
+    this.#settings = settings;
+    this.#targets = targets;
+  }
+
+  judge(exchange: Exchange, question: RouteQuestion): Verdict {
+    const { headers } = exchange.raw;
+    if (OVERRIDES.some((name) => headers[name] !== undefined)) return { refusal: 'override-header' };
+    if (hasPreconditions(exchange)) return { refusal: 'precondition' };
+    const context = contextOf(exchange, question);
+    if (context === undefined) return { refusal: 'no-context' };
+    const who = this.#whose(exchange, question, context.namesUser);
+    if ('refusal' in who) return who;
+    const { vary = [], query } = question.options;
+    const asked =
+      query === undefined ? { url: exchange.url, others: false } : onlyParameters(exchange.url, query);
+    const target = question.key === undefined ? [this.#targets.of(asked.url)] : partsOf(question.key);
+    const key = [...context.segments, 'http', question.route, originOf(exchange), ...target];
+    if (vary.length > 0)
+      key.push(
+        varyingBy(
+          exchange,
+          vary.map((name) => name.toLowerCase()),
+        ),
+      );
+    if (who.principal !== undefined) key.push('by', who.principal);
+    const unstored = requestDirectives(headers).has('no-store') ? 'request-no-store' : undefined;
+    const readOnly = unstored ?? (asked.others ? 'unlisted-query' : undefined);
+    const personal = who.principal !== undefined || context.namesUser;
+    return { home: { key, tags: context.tags, readOnly, personal } };
+  }
+
+  /** Judged when the bytes are known and before they are written. */
+  refuses(exchange: Exchange, question: RouteQuestion, sent: Sent): Refusal | undefined {
+    const { statuses = [200, 203, 204], vary = [] } = question.options;
+    if (!statuses.includes(sent.status)) return 'status';
+    if (exchange.answered('set-cookie') !== undefined) return 'set-cookie';
+    const control = directivesOf(textOf(exchange.answered('cache-control')));
+    if (control.has('no-store')) return 'answer-no-store';
+    if (control.has('no-cache') || control.has('private')) return 'answer-private';
+    const encoding = textOf(exchange.answered('content-encoding'));
+    const varies = vary.map((name) => name.toLowerCase());
+    if (encoding !== '' && encoding !== 'identity' && !varies.includes('accept-encoding'))
+      return 'content-encoding';
+    return lengthOf(sent.body) > this.#settings.maxBytes ? 'too-large' : undefined;
+  }
+
+  #whose(
+    exchange: Exchange,
+    { options: { by } }: RouteQuestion,
+    namesUser: boolean,
+  ): { readonly refusal: Refusal } | { readonly principal: string | undefined } {
+    if (by === 'everyone') return { principal: undefined };
+    const { request } = exchange;
+    const principal = typeof by === 'function' ? by(request as never) : this.#settings.principal(request);
+    if (by === undefined) {
+      if (namesUser) return { principal: undefined };
+      const known = principal !== undefined || this.#hasCredentials(exchange);
+      return known ? { refusal: 'credentials' } : { principal: undefined };
+    }
+    if (principal !== undefined && principal !== '') return { principal: `user:${principal}` };
+    return this.#hasCredentials(exchange) ? { refusal: 'no-principal' } : { principal: ANONYMOUS };
+  }
+
+  #hasCredentials(exchange: Exchange): boolean {
+    const { headers } = exchange.raw;
+    const { credentialHeaders, credentialCookies } = this.#settings;
+    if (credentialHeaders.some((name) => headers[name] !== undefined)) return true;
+    const cookies = headers.cookie;
+    if (cookies === undefined) return false;
+    if (credentialCookies === 'any') return true;
+    return cookies.split(';').some((pair) => credentialCookies.has((pair.split('=')[0] ?? '').trim()));
+  }
+}
+
+/** Names the handler has added to `Vary`, and the key does not know. */
+export function undeclaredVary(
+  before: string,
+  after: string,
+  declared: readonly string[],
+): readonly string[] {
+  const known = new Set([...namesIn(before), ...declared.map((name) => name.toLowerCase())]);
+  return namesIn(after).filter((name) => !known.has(name));
+}
+
+export function namesIn(list: string): readonly string[] {
+  return list
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '');
+}
+
+export function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.join(', ');
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+export function acceptsStored(exchange: Exchange, honour: boolean): 'yes' | 'revalidate' | 'only' {
+  if (!honour) return 'yes';
+  const directives = requestDirectives(exchange.raw.headers);
+  if (directives.has('only-if-cached')) return 'only';
+  return directives.has('no-cache') || directives.get('max-age') === '0' ? 'revalidate' : 'yes';
+}
+
+function contextOf(
+  exchange: Exchange,
+  question: RouteQuestion,
+): ReturnType<RouteQuestion['within']> | undefined {
+  try {
+    return question.within(exchange.request);
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === 'CACHE_CONTEXT_MISSING') return undefined;
+    throw error;
+  }
+}
+
+function partsOf(key: NonNullable<RouteQuestion['key']>): readonly (string | number)[] {
+  return typeof key === 'string' ? key.split(':') : key;
+}

@@ -1,0 +1,59 @@
+/**
+ * A request and its response, on Express or Fastify. An answer goes out through the framework's own `send`, in the
+ * place of whatever Nest would have sent: interceptors around the handler have done their part by then, and may still
+ * fail, in which case the error is answered and not what was stored.
+ */
+import type { IncomingMessage, OutgoingHttpHeader } from 'node:http';
+import type { Sent } from './stored-answer.js';
+
+/** What goes out in place of the handler's answer. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
+  readonly encoding: 'utf8' | 'latin1';
+}
+
+export interface Exchange {
+  /** As the framework hands it to guards. */
+  readonly request: object;
+  readonly raw: IncomingMessage;
+  readonly method: string;
+  /** Path and query as they came. */
+  readonly url: string;
+  /** What the answer says so far. */
+  answered(name: string): OutgoingHttpHeader | undefined;
+  setHeader(name: string, value: string): void;
+  /** Has this sent instead of what Nest will hand over. */
+  serve(reply: Reply): void;
+  /**
+   * Looks at what is sent. `onSend` comes first and may set headers, what it returns comes when the answer has been
+   * written. Nothing is told of answers that are streams or go past `send`.
+   */
+  capture(onSend: (sent: Sent) => () => void): void;
+  onClose(callback: () => void): void;
+}
+
+export interface RequestHeaders {
+  readonly raw: { readonly headers: IncomingMessage['headers'] };
+}
+
+export function requestHeader({ raw }: RequestHeaders, name: string): string | undefined {
+  const value = raw.headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+interface HttpHost {
+  getArgByIndex(index: number): unknown;
+}
+
+/** Of Nest's execution context, when it is one of HTTP. */
+export function partsOf(
+  context: object,
+): { readonly request: object; readonly response: object } | undefined {
+  const host = context as HttpHost;
+  const request = host.getArgByIndex(0);
+  const response = host.getArgByIndex(1);
+  if (typeof request !== 'object' || request === null) return undefined;
+  return typeof response === 'object' && response !== null ? { request, response } : undefined;
+}

@@ -1,0 +1,116 @@
+/** An exchange of Fastify. */
+import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
+import type { Exchange, Reply } from './exchange.js';
+import type { Sent } from './stored-answer.js';
+
+type Send = (this: unknown, body?: unknown) => unknown;
+type Code = (this: unknown, code: number) => unknown;
+
+interface FastifyReply {
+  readonly raw: ServerResponse;
+  readonly statusCode: number;
+  send: Send;
+  code: Code;
+  status: Code;
+  header(name: string, value: string): unknown;
+  getHeader(name: string): OutgoingHttpHeader | undefined;
+  serialize(body: unknown): string;
+}
+
+const NOT_MODIFIED = 304;
+
+export function isFastify(response: object): boolean {
+  return 'raw' in response && 'serialize' in response;
+}
+
+export class FastifyExchange implements Exchange {
+  readonly request: object;
+  readonly raw: IncomingMessage;
+  readonly #reply: FastifyReply;
+
+  constructor(request: object, response: object) {
+    this.request = request;
+    this.raw = (request as { readonly raw: IncomingMessage }).raw;
+    this.#reply = response as FastifyReply;
+  }
+
+  get method(): string {
+    return this.raw.method ?? '';
+  }
+
+  get url(): string {
+    const original: unknown = Reflect.get(this.request, 'originalUrl');
+    return typeof original === 'string' ? original : (this.raw.url ?? '');
+  }
+
+  answered(name: string): OutgoingHttpHeader | undefined {
+    return this.#reply.getHeader(name) ?? this.#reply.raw.getHeader(name);
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#reply.header(name, value);
+  }
+
+  onClose(callback: () => void): void {
+    this.#reply.raw.once('close', callback);
+  }
+
+  serve(reply: Reply): void {
+    const response = this.#reply;
+    const { send, code, status } = response;
+    const restore = (): void => {
+      Object.assign(response, { send, code, status });
+    };
+    response.send = () => {
+      code.call(response, reply.status);
+      for (const [name, value] of reply.headers) response.header(name, value);
+      const empty = reply.status === NOT_MODIFIED || reply.body === '';
+      // As bytes, so that no serializer of the route touches it again.
+      return send.call(response, empty ? undefined : Buffer.from(reply.body, reply.encoding));
+    };
+    // Nest sets a status after the handler only to answer an error.
+    const guarded: Code = (wanted) => {
+      if (wanted !== reply.status) restore();
+      return code.call(response, wanted);
+    };
+    response.code = guarded;
+    response.status = guarded;
+  }
+
+  capture(onSend: (sent: Sent) => () => void): void {
+    const response = this.#reply;
+    const { send } = response;
+    response.send = (body) => {
+      response.send = send;
+      if (body instanceof Error) return send.call(response, body);
+      const bytes = this.#serialised(body);
+      if (bytes === undefined) return send.call(response, body);
+      const written = onSend({ status: response.statusCode, body: bytes });
+      const matches = response.statusCode === NOT_MODIFIED;
+      const result = send.call(response, matches || bytes === '' ? undefined : Buffer.from(bytes));
+      written();
+      return result;
+    };
+  }
+
+  /** The very bytes Fastify would make of it; undefined for streams. */
+  #serialised(body: unknown): string | Uint8Array | undefined {
+    if (body === undefined || body === null || body === '') return '';
+    if (ArrayBuffer.isView(body)) {
+      this.#typed('application/octet-stream');
+      return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
+    }
+    if (typeof body === 'string') {
+      this.#typed('text/plain; charset=utf-8');
+      return body;
+    }
+    if (typeof body === 'object' && ['pipe', 'getReader'].some((name) => name in body)) return undefined;
+    if (Object.prototype.toString.call(body) === '[object Response]') return undefined;
+    this.#typed('application/json; charset=utf-8');
+    return this.#reply.serialize(body);
+  }
+
+  #typed(type: string): void {
+    if (this.#reply.getHeader('content-type') === undefined) this.#reply.header('content-type', type);
+  }
+}

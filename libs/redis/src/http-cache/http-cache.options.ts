@@ -1,0 +1,78 @@
+/** Options of cached HTTP answers for the whole application. What one route wants stands in its decorator. */
+import { RedisModuleError } from '../core/index.js';
+
+export interface CredentialOptions {
+  /** @default ['authorization', 'proxy-authorization', 'x-api-key', 'x-auth-token', 'x-access-token'] */
+  headers?: readonly string[] | undefined;
+  /** Cookies that say who somebody is; a list of names leaves all others out of account. @default 'any' */
+  cookies?: 'any' | readonly string[] | undefined;
+}
+
+export interface HttpCacheOptions {
+  /** Who sends a request, once the guards have run. @default `request.user`: its `id`, `sub` or `userId` */
+  principal?: ((request: never) => string | number | undefined) | undefined;
+  /** What marks a request as somebody's: its answer is kept for nobody else. */
+  credentials?: CredentialOptions | undefined;
+  /**
+   * Whether `no-cache`, `max-age` and `only-if-cached` of a request count. Anyone could have the handler run by them,
+   * so they do not by default; `no-store` always does. @default 'ignore'
+   */
+  requestDirectives?: 'ignore' | 'honour' | undefined;
+  /** Larger bodies are sent and not stored. @default 1 MiB */
+  maxBytes?: number | undefined;
+  /** Tells the key in `Cache-Status`; not for production. @default false */
+  debug?: boolean | undefined;
+}
+
+export interface ResolvedHttpCache {
+  readonly principal: (request: unknown) => string | undefined;
+  readonly credentialHeaders: readonly string[];
+  readonly credentialCookies: 'any' | ReadonlySet<string>;
+  readonly honourRequests: boolean;
+  readonly maxBytes: number;
+  readonly debug: boolean;
+}
+
+export class InvalidHttpCacheOptionsError extends RedisModuleError {
+  readonly code = 'INVALID_HTTP_CACHE_OPTIONS';
+}
+
+export const HTTP_CACHE_DEFAULTS = {
+  credentialHeaders: ['authorization', 'proxy-authorization', 'x-api-key', 'x-auth-token', 'x-access-token'],
+  maxBytes: 1_048_576,
+} as const;
+
+export function resolveHttpCache(options: HttpCacheOptions = {}): ResolvedHttpCache {
+  const { principal, credentials = {}, maxBytes = HTTP_CACHE_DEFAULTS.maxBytes } = options;
+  if (principal !== undefined && typeof principal !== 'function') throw invalid('principal', 'a function');
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) throw invalid('maxBytes', 'a whole number from 1');
+  const { headers = HTTP_CACHE_DEFAULTS.credentialHeaders, cookies = 'any' } = credentials;
+  return {
+    principal: principal === undefined ? userOf : (request) => nameOf(principal(request as never)),
+    credentialHeaders: headers.map((name) => name.toLowerCase()),
+    credentialCookies: cookies === 'any' ? 'any' : new Set(cookies),
+    honourRequests: options.requestDirectives === 'honour',
+    maxBytes,
+    debug: options.debug ?? false,
+  };
+}
+
+/** What passport and most guards leave behind. */
+function userOf(request: unknown): string | undefined {
+  const user: unknown = field(request, 'user');
+  if (typeof user !== 'object' || user === null) return nameOf(user);
+  return nameOf(field(user, 'id')) ?? nameOf(field(user, 'sub')) ?? nameOf(field(user, 'userId'));
+}
+
+function nameOf(value: unknown): string | undefined {
+  if (typeof value === 'string' && value !== '') return value;
+  return typeof value === 'number' && Number.isFinite(value) ? String(value) : undefined;
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function invalid(name: string, wanted: string): InvalidHttpCacheOptionsError {
+  return new InvalidHttpCacheOptionsError(`httpCache.${name}: it is not ${wanted}`);
+}

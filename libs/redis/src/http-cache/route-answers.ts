@@ -1,0 +1,401 @@
+/**
+ * Answers of routes: out of the cache, or by running the handler, once for all who ask. Guards, the first half of
+ * interceptors, and pipes have run when this is asked, whether the answer is stored or not.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { CacheOutcome, RouteAnswers, RouteQuestion } from '../cache/index.js';
+import { systemClock, telemetryChannel, type Clock, type TelemetryChannel } from '../core/index.js';
+import { Targets } from './answer-key.js';
+import {
+  acceptsStored,
+  AnswerPolicy,
+  HINTS,
+  textOf,
+  undeclaredVary,
+  type Home,
+  type Refusal,
+} from './answer-policy.js';
+import {
+  appendStatus,
+  cacheControl,
+  forwardStatus,
+  hitStatus,
+  mergedVary,
+  routeHeaders,
+  type RouteHeaders,
+} from './cache-headers.js';
+import { isNotModified } from './conditional.js';
+import { partsOf, type Exchange } from './exchange.js';
+import { ExpressExchange } from './express-exchange.js';
+import { FastifyExchange, isFastify } from './fastify-exchange.js';
+import type { ResolvedHttpCache } from './http-cache.options.js';
+import { repeat, type Dispatch } from './shadow-request.js';
+import {
+  BODY_HEADERS,
+  etagOf,
+  isStoredAnswer,
+  storedAnswer,
+  type Sent,
+  type StoredAnswer,
+} from './stored-answer.js';
+
+export interface HttpAnswersParts {
+  readonly settings: ResolvedHttpCache;
+  /** Hands a request to the application's server. */
+  readonly dispatch: Dispatch;
+  readonly warn?: ((message: string) => void) | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** One request for one answer. */
+interface Asked {
+  readonly exchange: Exchange;
+  readonly question: RouteQuestion;
+  readonly home: Home;
+  readonly route: RouteHeaders;
+}
+
+/** The handler has been started for this request: what it returns is for Nest. */
+interface Lead {
+  readonly value: Promise<unknown>;
+}
+
+type Keep = (answer: StoredAnswer | undefined) => void;
+
+const SERVER_ERROR = 500;
+const GATEWAY_TIMEOUT = 504;
+/** For answers that must not wait for a load that was stopped. */
+const NOTHING = undefined;
+
+export class HttpAnswers implements RouteAnswers {
+  readonly #settings: ResolvedHttpCache;
+  readonly #dispatch: Dispatch;
+  readonly #warn: (message: string) => void;
+  readonly #clock: Clock;
+  readonly #policy: AnswerPolicy;
+  readonly #telemetry: TelemetryChannel = telemetryChannel('http-cache');
+  readonly #routes = new WeakMap<object, RouteHeaders>();
+  readonly #told = new Set<string>();
+  /** Requests that were made here, to refresh an answer. */
+  readonly #refreshes = new WeakMap<IncomingMessage, { keep: Keep; fail: (error: unknown) => void }>();
+
+  constructor(parts: HttpAnswersParts) {
+    this.#settings = parts.settings;
+    this.#dispatch = parts.dispatch;
+    this.#warn = parts.warn ?? (() => undefined);
+    this.#clock = parts.clock ?? systemClock;
+    this.#policy = new AnswerPolicy(parts.settings, new Targets());
+  }
+
+  answer(question: RouteQuestion): unknown {
+    const parts = partsOf(question.context);
+    if (parts === undefined) return question.run();
+    const { request, response } = parts;
+    const exchange = isFastify(response)
+      ? new FastifyExchange(request, response)
+      : new ExpressExchange(request, response);
+    const { method } = exchange;
+    if (method !== 'GET' && method !== 'HEAD') return question.run();
+    const verdict = this.#policy.judge(exchange, question);
+    if ('refusal' in verdict) return this.#bypass(exchange, question, verdict.refusal);
+    const asked = { exchange, question, home: verdict.home, route: this.#routeOf(question) };
+    const refresh = this.#refreshes.get(exchange.raw);
+    if (refresh !== undefined) return this.#refreshed(asked, refresh);
+    const accepts = acceptsStored(exchange, this.#settings.honourRequests);
+    if (accepts === 'revalidate') return this.#renewed(asked);
+    if (accepts === 'only' || method === 'HEAD' || verdict.home.readOnly !== undefined) {
+      return this.#storedOnly(asked, accepts === 'only');
+    }
+    return this.#storedOrMade(asked);
+  }
+
+  // -- ways to an answer ------------------------------------------------------------------------------------
+
+  /** A stored answer, or the handler's, which is stored; one handler runs for all who ask. */
+  async #storedOrMade(asked: Asked): Promise<unknown> {
+    const { question, home } = asked;
+    let outcome: CacheOutcome | undefined;
+    let lead: Lead | undefined;
+    let tellLead: (lead: Lead) => void = () => undefined;
+    const leading = new Promise<Lead>((resolve) => {
+      tellLead = resolve;
+    });
+    const loader = async (): Promise<StoredAnswer | undefined> => {
+      // Answered already: this is a load behind the readers, and has no response of its own to write.
+      if (outcome !== undefined) return this.#again(asked);
+      const made = this.#make(asked);
+      lead = { value: made.value };
+      tellLead(lead);
+      return made.answer;
+    };
+    const answering = question.cache.getOrSet<unknown>(home.key, loader, {
+      ...question.load,
+      tags: home.tags,
+      onOutcome: (known) => {
+        outcome = known;
+      },
+    });
+    // At once from memory: nobody can have been asked to load.
+    if (outcome !== undefined) return this.#give(asked, await answering, outcome);
+    const first = await Promise.race([leading, answering.then(() => NOTHING)]);
+    if (first !== undefined) return this.#led(asked, first, answering);
+    return this.#give(asked, await answering, outcome ?? 'loaded');
+  }
+
+  /** This request's own handler makes the answer. If it fails, a stale one may be better than the error. */
+  async #led(asked: Asked, { value }: Lead, answering: Promise<unknown>): Promise<unknown> {
+    try {
+      const returned = await value;
+      answering.catch(() => undefined);
+      return returned;
+    } catch (error) {
+      if (!isServerError(error)) {
+        answering.catch(() => undefined);
+        throw error;
+      }
+      const instead = await answering.catch(() => NOTHING);
+      if (!isStoredAnswer(instead)) throw error;
+      return this.#give(asked, instead, 'stale');
+    }
+  }
+
+  /** A stored answer, or the handler's, which is not stored: for HEAD, and for requests that may not leave a trace. */
+  async #storedOnly(asked: Asked, only: boolean): Promise<unknown> {
+    const { exchange, question, home } = asked;
+    let outcome: CacheOutcome = 'miss';
+    const { stale } = question.load;
+    const found = await question.cache.get<unknown>(home.key, {
+      ...(stale === undefined ? {} : { stale }),
+      onOutcome: (known) => {
+        outcome = known;
+      },
+    });
+    if (isStoredAnswer(found)) return this.#give(asked, found, outcome);
+    if (only) {
+      this.#serveNothing(exchange);
+      return undefined;
+    }
+    this.#mark(
+      exchange,
+      'MISS',
+      forwardStatus(exchange.method === 'HEAD' ? 'method' : 'uri-miss', reason(home)),
+    );
+    return question.run();
+  }
+
+  /** The client insists, and may: the handler runs, and its answer replaces the stored one. */
+  #renewed(asked: Asked): unknown {
+    const { question, home } = asked;
+    const made = this.#make(asked, 'request');
+    made.answer
+      .then((answer) => {
+        if (answer === undefined || home.readOnly !== undefined) return NOTHING;
+        const { ttl } = question.load;
+        return question.cache.set(home.key, answer, {
+          tags: home.tags,
+          ...(ttl === undefined ? {} : { ttl }),
+        });
+      })
+      .catch(() => undefined);
+    return made.value;
+  }
+
+  /** A request of our own, made to refresh an answer. */
+  #refreshed(asked: Asked, refresh: { keep: Keep; fail: (error: unknown) => void }): unknown {
+    const made = this.#make(asked);
+    made.answer.then(refresh.keep, refresh.fail);
+    return made.value;
+  }
+
+  #again({ exchange }: Asked): Promise<StoredAnswer | undefined> {
+    const { url, raw } = exchange;
+    return new Promise((resolve, reject) => {
+      const ended = repeat({ url, headers: raw.headers, socket: raw.socket }, (request, response) => {
+        this.#refreshes.set(request, { keep: resolve, fail: reject });
+        this.#dispatch(request, response);
+      });
+      // A guard may have said no this time: then nothing is stored.
+      void ended.then(() => this.#clock.turn(() => resolve(NOTHING)));
+    });
+  }
+
+  // -- the handler ------------------------------------------------------------------------------------------
+
+  /** Runs the handler. `answer` is what was sent in the end, if it may be stored; it fails when the handler fails. */
+  #make(
+    asked: Asked,
+    forwarded = 'uri-miss',
+  ): { readonly value: Promise<unknown>; readonly answer: Promise<StoredAnswer | undefined> } {
+    const { exchange, question } = asked;
+    let value: Promise<unknown> = Promise.resolve();
+    const answer = new Promise<StoredAnswer | undefined>((resolve, reject) => {
+      const varied = textOf(exchange.answered('vary'));
+      let sent = false;
+      this.#mark(exchange, 'MISS', forwardStatus(forwarded, '; detail=not-stored'));
+      exchange.capture((bytes) => {
+        sent = true;
+        return this.#captured(asked, { sent: bytes, varied, forwarded }, resolve);
+      });
+      value = started(question.run);
+      value.catch((error: unknown) => {
+        // An error below 500 is an answer: it is captured as such, and may be stored if the route says so.
+        if (isServerError(error)) reject(error);
+      });
+      exchange.onClose(() => {
+        void value.then(ended, ended);
+      });
+      const ended = (): void => {
+        // Sent past Nest, or never: the handler is done and so is the connection.
+        this.#clock.turn(() => {
+          if (!sent) this.#tell(question.route, 'stream');
+          resolve(NOTHING);
+        });
+      };
+    });
+    answer.catch(() => undefined);
+    return { value, answer };
+  }
+
+  /** Before the bytes are written: their tag, and whether they will be stored. What it returns comes after. */
+  #captured(
+    asked: Asked,
+    facts: { readonly sent: Sent; readonly varied: string; readonly forwarded: string },
+    resolve: Keep,
+  ): () => void {
+    const { exchange, question, home, route } = asked;
+    const { sent, varied, forwarded } = facts;
+    const refusal = this.#refusalOf(asked, sent, varied);
+    if (refusal !== undefined) {
+      this.#tell(question.route, refusal);
+      exchange.setHeader('cache-status', forwardStatus(forwarded, `; detail=${refusal}`));
+      return () => resolve(NOTHING);
+    }
+    const own = textOf(exchange.answered('etag'));
+    const etag = own === '' ? etagOf(sent, home.key.join('\n')) : own;
+    exchange.setHeader('etag', etag);
+    const ttl = route.ttlS === undefined ? '' : `; ttl=${route.ttlS}`;
+    exchange.setHeader('cache-status', forwardStatus(forwarded, `; stored${ttl}`));
+    const headers = this.#headersOf(exchange, question);
+    if (exchange.answered('cache-control') === undefined) {
+      exchange.setHeader('cache-control', cacheControl(route, { ageS: 0, personal: home.personal }));
+    }
+    const vary = mergedVary(textOf(exchange.answered('vary')), route.vary);
+    if (vary !== '') exchange.setHeader('vary', vary);
+    return () => {
+      const type = textOf(exchange.answered('content-type'));
+      const complete = headers.some(([name]) => name === 'content-type') || type === '';
+      const all = complete ? headers : [...headers, ['content-type', type] as const];
+      resolve(storedAnswer(sent, { headers: all, etag, at: this.#clock.wallNow() }));
+    };
+  }
+
+  #refusalOf({ exchange, question, route }: Asked, sent: Sent, varied: string): Refusal | undefined {
+    const refusal = this.#policy.refuses(exchange, question, sent);
+    if (refusal !== undefined) return refusal;
+    const undeclared = undeclaredVary(varied, textOf(exchange.answered('vary')), route.vary);
+    return undeclared.length === 0 ? undefined : 'answer-vary';
+  }
+
+  #headersOf(exchange: Exchange, { options }: RouteQuestion): readonly (readonly [string, string])[] {
+    const names = [...BODY_HEADERS, ...(options.headers ?? []).map((name) => name.toLowerCase())];
+    return names.flatMap((name) => {
+      const value = textOf(exchange.answered(name));
+      return value === '' || name === 'set-cookie' ? [] : [[name, value] as const];
+    });
+  }
+
+  // -- what is sent -----------------------------------------------------------------------------------------
+
+  /** A stored answer in place of what Nest would send; without one this request's handler runs, for itself. */
+  #give(asked: Asked, found: unknown, outcome: CacheOutcome): unknown {
+    const { exchange, question, home, route } = asked;
+    if (!isStoredAnswer(found)) {
+      this.#mark(exchange, 'MISS', forwardStatus('uri-miss', '; detail=not-stored'));
+      return question.run();
+    }
+    const ageS = Math.max(0, Math.floor((this.#clock.wallNow() - found.at) / 1_000));
+    const made = outcome === 'loaded' || outcome === 'bypass';
+    const status = made ? forwardStatus('uri-miss', '; collapsed') : hitStatus(outcome, route.ttlS, ageS);
+    const before = textOf(exchange.answered('cache-status'));
+    const vary = mergedVary(textOf(exchange.answered('vary')), route.vary);
+    const own = found.headers.some(([name]) => name === 'cache-control');
+    const notModified = isNotModified(exchange, found);
+    const headers: (readonly [string, string])[] = [
+      ['etag', found.etag],
+      ['age', String(ageS)],
+      ['x-cache', made ? 'MISS' : outcome === 'stale' ? 'STALE' : 'HIT'],
+      ['cache-status', before === '' ? status : `${before}, ${status}`],
+    ];
+    if (!own) headers.push(['cache-control', cacheControl(route, { ageS, personal: home.personal })]);
+    if (vary !== '') headers.push(['vary', vary]);
+    if (this.#telemetry.active) this.#publish(question.route, made ? 'collapsed' : outcome);
+    if (notModified) {
+      const repeated = found.headers.filter(([name]) => REPEATED.has(name));
+      exchange.serve({ status: 304, headers: [...headers, ...repeated], body: '', encoding: 'utf8' });
+      return undefined;
+    }
+    if (found.status !== 204) headers.push(['content-length', String(found.length)]);
+    headers.push(...found.headers);
+    exchange.serve({ status: found.status, headers, body: found.body, encoding: found.encoding });
+    return undefined;
+  }
+
+  /** `only-if-cached`, and there is nothing (RFC 9111, section 5.2.1.7). */
+  #serveNothing(exchange: Exchange): void {
+    const headers = [['cache-status', forwardStatus('request', '; detail=only-if-cached')] as const];
+    exchange.serve({ status: GATEWAY_TIMEOUT, headers, body: '', encoding: 'utf8' });
+  }
+
+  #bypass(exchange: Exchange, question: RouteQuestion, refusal: Refusal): unknown {
+    this.#tell(question.route, refusal);
+    this.#mark(exchange, 'BYPASS', forwardStatus('bypass', `; detail=${refusal}`));
+    return question.run();
+  }
+
+  #mark(exchange: Exchange, word: string, status: string): void {
+    exchange.setHeader('x-cache', word);
+    appendStatus(exchange, status);
+  }
+
+  #routeOf({ options }: RouteQuestion): RouteHeaders {
+    let route = this.#routes.get(options);
+    if (route === undefined) {
+      route = routeHeaders(options);
+      this.#routes.set(options, route);
+    }
+    return route;
+  }
+
+  /** Once per route and reason: whoever expects a hit should learn why there is none. */
+  #tell(route: string, refusal: Refusal): void {
+    if (this.#telemetry.active) this.#publish(route, `refused:${refusal}`);
+    const hint = HINTS[refusal];
+    const mark = `${route} ${refusal}`;
+    if (hint === undefined || this.#told.has(mark)) return;
+    this.#told.add(mark);
+    this.#warn(`${route} is not cached (${refusal}): ${hint}`);
+  }
+
+  #publish(subject: string, outcome: string): void {
+    this.#telemetry.publish({ name: 'http-cache.answer', subject, outcome });
+  }
+}
+
+/** What a 304 has to repeat besides the tag (RFC 9110, section 15.4.5). */
+const REPEATED: ReadonlySet<string> = new Set(['cache-control', 'content-location', 'expires', 'vary']);
+
+function reason({ readOnly }: Home): string {
+  return readOnly === undefined ? '' : `; detail=${readOnly}`;
+}
+
+async function started(run: () => unknown): Promise<unknown> {
+  return run();
+}
+
+/** What is thrown without a status becomes a 500. */
+function isServerError(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return true;
+  const getStatus: unknown = Reflect.get(error, 'getStatus');
+  if (typeof getStatus !== 'function') return true;
+  return Number(Reflect.apply(getStatus, error, [])) >= SERVER_ERROR;
+}
