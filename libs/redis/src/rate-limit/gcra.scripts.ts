@@ -1,0 +1,150 @@
+/**
+ * The step of the limiter for what is by far asked most: limits by GCRA with nothing beside, in groups that are
+ * charged whole or not at all. The same as `takeScript` on them, in half of the server's time: it answers with one
+ * number for each, from which the rest follows.
+ */
+import { defineScript, replyItems } from '../connection/index.js';
+import type { Standing } from './algorithm.js';
+import { lookGcra } from './gcra.js';
+import type { TakeItem, TakeState } from './take.scripts.js';
+
+interface GcraArgs {
+  readonly items: readonly TakeItem[];
+}
+
+export interface GcraAnswer {
+  readonly now: number;
+  /** Microseconds until all of it is back, after the charge; for a denied group below zero: -1 less that. */
+  readonly resets: readonly number[];
+}
+
+/** How an item is written as one number: its cost, the number of its definition, and whether its group goes on. */
+const PER_COST = 1_024;
+const MAX_DEFINITIONS = 511;
+
+/** Whether this script will do: anything else goes to `takeScript`. */
+export function isPlain({ terms, want }: TakeItem): boolean {
+  return terms.code === 'g' && terms.penaltyMs === 0 && !terms.shadow && want === 0 && terms.capacity > 0;
+}
+
+/** ARGV: number of definitions, unit and capacity of each, then one number for each key. */
+export const gcraScript = defineScript({
+  name: 'rate-limit.gcra',
+  lua: `
+local floor, ceil, format, match = math.floor, math.ceil, string.format, string.match
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local count = tonumber(ARGV[1])
+local units, tolerances = {}, {}
+for d = 1, count do
+  units[d] = tonumber(ARGV[2 * d])
+  tolerances[d] = units[d] * tonumber(ARGV[2 * d + 1])
+end
+local items, out, i, n = 2 * count + 1, {now}, 1, #KEYS
+local function ahead(key)
+  local found = redis.pcall('GET', key)
+  if type(found) ~= 'string' or #found > 16 or not match(found, '^%d+$') then return 0 end
+  local full = tonumber(found)
+  if full > now then return full - now end
+  return 0
+end
+local function save(key, reset)
+  redis.call('SET', key, format('%.0f', now + reset), 'PXAT', format('%.0f', ceil((now + reset) / 1000)))
+end
+while i <= n do
+  local word = tonumber(ARGV[items + i])
+  local d = floor(word % ${PER_COST} / 2)
+  local charge = units[d] * floor(word / ${PER_COST})
+  if word % 2 == 0 then
+    local reset = ahead(KEYS[i])
+    if reset + charge > tolerances[d] then
+      out[i + 1] = -1 - reset
+    else
+      if charge > 0 then save(KEYS[i], reset + charge) end
+      out[i + 1] = reset + charge
+    end
+    i = i + 1
+  else
+    local charges, from, pass = {}, i, true
+    while true do
+      local reset = ahead(KEYS[i])
+      out[i + 1] = reset
+      charges[i] = charge
+      if reset + charge > tolerances[d] then pass = false end
+      i = i + 1
+      if word % 2 == 0 then break end
+      word = tonumber(ARGV[items + i])
+      d = floor(word % ${PER_COST} / 2)
+      charge = units[d] * floor(word / ${PER_COST})
+    end
+    for j = from, i - 1 do
+      if pass then
+        out[j + 1] = out[j + 1] + charges[j]
+        if charges[j] > 0 then save(KEYS[j], out[j + 1]) end
+      else
+        out[j + 1] = -1 - out[j + 1]
+      end
+    end
+  end
+end
+return out`,
+  args: writeArgs,
+  decode: (reply): GcraAnswer => {
+    const [now, ...resets] = replyItems(reply).map(Number);
+    return { now: now ?? 0, resets };
+  },
+  twin: (keyspace, keys: readonly string[], { items }) => {
+    const moment = { keyspace, now: keyspace.timeMicros(), holder: '' };
+    const out = [moment.now];
+    let group: { readonly cost: number; readonly standing: Standing }[] = [];
+    for (const [i, { terms, cost, last }] of items.entries()) {
+      group.push({ cost, standing: lookGcra(moment, keys[i] ?? '', terms) });
+      if (!last) continue;
+      const pass = group.every(({ cost: its, standing }) => its <= standing.room);
+      for (const { cost: its, standing } of group) {
+        if (pass && its > 0) standing.save(its);
+        out.push(pass ? standing.tell(its).reset : -1 - standing.tell(0).reset);
+      }
+      group = [];
+    }
+    return out;
+  },
+});
+
+function writeArgs({ items }: GcraArgs): (string | number)[] {
+  const numbers = new Map<string, number>();
+  const args: (string | number)[] = [0];
+  const words: number[] = [];
+  for (const { terms, cost, last } of items) {
+    let number = numbers.get(terms.print);
+    if (number === undefined) {
+      number = numbers.size + 1;
+      numbers.set(terms.print, number);
+      args.push(terms.unit, terms.capacity);
+    }
+    words.push(cost * PER_COST + number * 2 + (last ? 0 : 1));
+  }
+  if (numbers.size > MAX_DEFINITIONS) throw new RangeError('too many definitions for one call');
+  args[0] = numbers.size;
+  return args.concat(words);
+}
+
+/** What `takeScript` would have said of one of them. */
+export function gcraState({ terms, cost }: TakeItem, said: number): TakeState {
+  const { unit, capacity } = terms;
+  const charged = said >= 0;
+  const reset = charged ? said : -1 - said;
+  const left = unit * capacity - reset;
+  const remaining = Math.max(0, Math.floor(left / unit));
+  if (!charged && cost > remaining) {
+    return {
+      verdict: 'denied',
+      remaining,
+      wait: cost > capacity ? -1 : unit * cost - left,
+      reset,
+      charge: 0,
+    };
+  }
+  const more = remaining < capacity ? (remaining + 1) * unit - left : 0;
+  return { verdict: 'passed', remaining, wait: more, reset, charge: charged ? cost : 0 };
+}

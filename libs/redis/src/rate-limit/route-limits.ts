@@ -1,0 +1,206 @@
+/**
+ * The rules of a route applied to a call: which of them, whose, how much, and what to tell the client. Guard,
+ * interceptor and middleware are thin shells around it.
+ */
+import type { Key } from '../connection/index.js';
+import type { RateAsk } from './ask.js';
+import { ClientAddress } from './client-address.js';
+import type { LimitState, RateDecision } from './decision.js';
+import { EndpointTable } from './endpoint-limits.js';
+import { Identity } from './identity.js';
+import type { Limit } from './limit.options.js';
+import { headersOf, retryAfterOf, type RateLimitHeaders } from './rate-headers.js';
+import { readCall, RateLimitCall, type CallContext } from './rate-limit-call.js';
+import type { RateLimitHttpOptions } from './rate-limit.options.js';
+import { phaseOf, type LimitPhase, type RateLimitRule } from './rate-limit.rules.js';
+import type { RateLimiter } from './rate-limiter.js';
+import { InvalidRateLimitError } from './rate-limit.errors.js';
+
+/** The rules of a route, from the outside in; those of all routes are given. */
+type RuleReader = (context: CallContext, everywhere: readonly RateLimitRule[]) => readonly RateLimitRule[];
+
+/** A rule whose limit and cost are the same for every call, so that nothing is made anew for each. */
+interface PlannedRule {
+  readonly rule: RateLimitRule;
+  readonly fixed: Limit | undefined;
+}
+
+type Plan = Readonly<Record<LimitPhase, readonly PlannedRule[]>>;
+
+/** Told to whoever operates the application, once each. */
+export type Warn = (message: string) => void;
+
+const UNTRUSTED =
+  'requests arrive with X-Forwarded-For and rateLimit.trustProxy is off: if a proxy stands in front, all its ' +
+  'clients share one limit; say how many proxies there are, or their addresses';
+const UNSEEN_USERS =
+  'rateLimit.limits has rules that count users, and the guard alone runs before users are known; use ' +
+  'rateLimitEverywhere(), which also runs after the guards';
+
+export class RouteLimits {
+  readonly addresses: ClientAddress;
+  readonly #limiter: RateLimiter;
+  readonly #identity: Identity;
+  readonly #headers: RateLimitHeaders;
+  readonly #everywhere: readonly RateLimitRule[];
+  readonly #endpoints: EndpointTable;
+  readonly #planned = new WeakMap<readonly RateLimitRule[], readonly PlannedRule[]>();
+  readonly #plans = new WeakMap<object, Map<object, Plan>>();
+  readonly #seen = new WeakSet<object>();
+  readonly #told = new WeakMap<object, readonly LimitState[]>();
+  readonly #warn: Warn;
+  #intercepted = false;
+  #warned = false;
+
+  constructor(limiter: RateLimiter, options: RateLimitHttpOptions = {}, warn: Warn = () => undefined) {
+    const { trustProxy, ipv6Prefix, headers = 'draft', identify, limits = [], endpoints } = options;
+    this.#limiter = limiter;
+    this.addresses = new ClientAddress({ trustProxy, ipv6Prefix, onUntrusted: () => warn(UNTRUSTED) });
+    this.#identity = new Identity(identify);
+    this.#headers = headers;
+    this.#everywhere = limits;
+    this.#endpoints = new EndpointTable(endpoints);
+    this.#warn = warn;
+  }
+
+  /** An interceptor runs on every route, so that rules of all routes may count users. */
+  interceptedEverywhere(): void {
+    this.#intercepted = true;
+  }
+
+  endpointRules(method: string, url: string): readonly PlannedRule[] {
+    const rules = this.#endpoints.rulesFor(method, url);
+    const known = this.#planned.get(rules);
+    if (known !== undefined) return known;
+    const planned = rules.map(planRule);
+    this.#planned.set(rules, planned);
+    return planned;
+  }
+
+  /** Undefined where this phase has nothing to say. */
+  check(
+    context: CallContext,
+    phase: LimitPhase,
+    rulesOf: RuleReader,
+  ): Promise<RateDecision | undefined> | undefined {
+    const rules = this.#planOf(context, rulesOf)[phase];
+    if (rules.length === 0 || this.#seen.has(context)) return undefined;
+    // A route may have this guard from several places; one call of it goes through all in the same context.
+    this.#seen.add(context);
+    return this.apply(rules, readCall(context, this.addresses));
+  }
+
+  /** Consumes, and sets the headers. */
+  async apply(rules: readonly PlannedRule[], call: RateLimitCall): Promise<RateDecision | undefined> {
+    const asks = this.#plainAsks(rules, call) ?? (await this.#asksOf(rules, call));
+    if (asks.length === 0) return undefined;
+    const decision = await this.#limiter.consumeAll(asks);
+    if (call.response !== undefined) this.#tell(call.response, decision);
+    return decision;
+  }
+
+  /** What is most of all: fixed limits by address, for which nobody has to be asked. */
+  #plainAsks(rules: readonly PlannedRule[], call: RateLimitCall): readonly RateAsk[] | undefined {
+    const limits: Limit[] = [];
+    for (const { rule, fixed } of rules) {
+      const plain = rule.skip === undefined && rule.cost === undefined && (rule.by ?? 'ip') === 'ip';
+      if (!plain || fixed === undefined) return undefined;
+      limits.push(fixed);
+    }
+    return [{ subject: ['ip', call.ip], limits }];
+  }
+
+  #planOf(context: CallContext, rulesOf: RuleReader): Plan {
+    const handler = context.getHandler();
+    const owner = context.getClass();
+    const known = this.#plans.get(handler)?.get(owner);
+    if (known !== undefined) return known;
+    const plan: Record<LimitPhase, PlannedRule[]> = { 'before-auth': [], 'after-auth': [] };
+    for (const rule of rulesOf(context, this.#everywhere)) plan[this.#phaseOf(rule)].push(planRule(rule));
+    // The same inherited method belongs to several controllers.
+    const byOwner = this.#plans.get(handler) ?? new Map<object, Plan>();
+    this.#plans.set(handler, byOwner.set(owner, plan));
+    return plan;
+  }
+
+  /** What nobody would look at later is looked at now. */
+  #phaseOf(rule: RateLimitRule): LimitPhase {
+    const phase = phaseOf(rule);
+    if (phase === 'before-auth' || this.#intercepted || !this.#everywhere.includes(rule)) return phase;
+    if (!this.#warned) this.#warn(UNSEEN_USERS);
+    this.#warned = true;
+    return 'before-auth';
+  }
+
+  /** Limits of one subject become one question, in the order of the rules. */
+  async #asksOf(rules: readonly PlannedRule[], call: RateLimitCall): Promise<readonly RateAsk[]> {
+    const asks: { subject: Key; limits: Limit[]; cost: number; print: string }[] = [];
+    for (const { rule, fixed } of rules) {
+      if (rule.skip !== undefined && (await rule.skip(call))) continue;
+      const subject = await this.#identity.subjectOf(rule, call);
+      if (subject === undefined) continue;
+      const limit = fixed ?? (await limitFor(rule, call));
+      const cost = typeof rule.cost === 'function' ? await rule.cost(call) : (rule.cost ?? 1);
+      const print = `${cost}|${typeof subject === 'string' ? subject : subject.join('\n')}`;
+      const same = asks.find((ask) => ask.print === print);
+      if (same === undefined) asks.push({ subject, limits: [limit], cost, print });
+      else same.limits.push(limit);
+    }
+    return asks;
+  }
+
+  #tell(response: object, decision: RateDecision): void {
+    if (this.#headers !== false && decision.limits.length > 0) {
+      const before = this.#told.get(response);
+      const states = before === undefined ? decision.limits : [...before, ...decision.limits];
+      this.#told.set(response, states);
+      for (const [name, value] of headersOf(states, this.#headers)) setHeader(response, name, value);
+    }
+    if (decision.allowed) return;
+    const retryAfter = retryAfterOf(decision);
+    if (retryAfter !== undefined) setHeader(response, 'Retry-After', retryAfter);
+  }
+}
+
+/** On both adapters, and on the bare response a middleware of Fastify gets. */
+export function setHeader(response: object, name: string, value: string): void {
+  const set: unknown = Reflect.get(response, 'setHeader') ?? Reflect.get(response, 'header');
+  if (typeof set === 'function' && !isSent(response)) Reflect.apply(set, response, [name, value]);
+}
+
+function isSent(response: object): boolean {
+  return Reflect.get(response, 'headersSent') === true || Reflect.get(response, 'sent') === true;
+}
+
+function planRule(rule: RateLimitRule): PlannedRule {
+  const { limit } = rule;
+  return { rule, fixed: typeof limit === 'number' ? limitOf(rule, { limit }) : undefined };
+}
+
+async function limitFor(rule: RateLimitRule, call: RateLimitCall): Promise<Limit> {
+  if (typeof rule.limit === 'number') return limitOf(rule, { limit: rule.limit });
+  const terms = await rule.limit(call);
+  if (typeof terms === 'number') return limitOf(rule, { limit: terms });
+  if (typeof terms === 'object' && terms !== null) return limitOf(rule, terms);
+  throw new InvalidRateLimitError(
+    `limit '${rule.name ?? 'default'}': its function returned ${String(terms)}`,
+    {
+      hint: 'return a number, or { limit, window, burst }',
+    },
+  );
+}
+
+function limitOf(rule: RateLimitRule, terms: Partial<Limit> & { limit: number }): Limit {
+  return {
+    name: rule.name,
+    limit: terms.limit,
+    window: terms.window ?? rule.window,
+    burst: terms.burst ?? rule.burst,
+    algorithm: rule.algorithm,
+    shadow: rule.shadow,
+    penalty: rule.penalty,
+    onStoreError: rule.onStoreError,
+    lease: rule.lease,
+    hold: rule.hold,
+  };
+}
