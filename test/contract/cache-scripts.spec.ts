@@ -50,6 +50,7 @@ const acquire = scriptContract(acquireScript, (random, key: Key) => {
     leaseMs: 100_000,
     waitedFor: random.oneOf(['', '*', ...TOKENS]),
     despite: random.oneOf(['', ...TOKENS]),
+    failedSinceMs: random.oneOf([-5, 5_000]),
   };
   // The time left differs between two machines: what stands in the way always has the same.
   const before = [...meanwhile(random, lease), { name: 'PERSIST', args: [lease] }];

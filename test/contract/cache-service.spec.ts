@@ -1,6 +1,6 @@
 /** The cache on embedded and on every real topology. */
 import { afterAll, describe, it } from 'vitest';
-import { CacheService } from '@anbar/nestjs-redis/cache';
+import { CacheService, type CacheContract } from '@anbar/nestjs-redis/cache';
 import { createRedis, type Redis } from '@anbar/nestjs-redis';
 import { cacheServiceContract, runContract } from '@anbar/nestjs-redis/testing';
 import { ContractTable } from './contract-table.js';
@@ -37,7 +37,7 @@ for (const place of places) {
         namespace: NAMESPACE,
       };
     },
-    dispose: ({ cache }: { cache: CacheService }) => cache.disconnect(),
+    dispose: ({ cache }: { cache: CacheContract }) => cache.disconnect(),
     flushScripts: () => place.flushScripts(),
     onResult: table.add,
   };

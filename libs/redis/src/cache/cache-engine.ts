@@ -4,16 +4,18 @@ import type { RedisClient } from '../connection/index.js';
 import { systemClock, type Clock } from '../core/index.js';
 import { CacheKeys } from './cache.keys.js';
 import type { ResolvedCache } from './cache.options.js';
-import { CacheCounters } from './cache-stats.js';
+import { CacheCounters, type L1Summary } from './cache-stats.js';
 import { Fence } from './fence.js';
-import { LoadSlots } from './load-slots.js';
-import { Loads, type LoadsParts } from './loads.js';
+import type { Isolation } from './l1/l1.options.js';
+import { LoadSharing, type Remint } from './l1/l1-sharing.js';
+import { LoadSlots } from './loading/load-slots.js';
+import { Loads, type LoadsParts } from './loading/loads.js';
 import { Reader } from './reader.js';
 import { RedisStore } from './redis-store.js';
 import type { Store } from './store.js';
 import { Structures } from './structures.js';
 import { RedisTagClocks, SeenClock, type TagClocks } from './tag-clocks.js';
-import { WakeCalls } from './wake-calls.js';
+import { WakeCalls } from './loading/wake-calls.js';
 
 /** What a near cache is put in front of. */
 export interface TierBase {
@@ -27,6 +29,10 @@ export interface Tiers {
   readonly store: Store;
   readonly clocks: TagClocks;
   close?(): void;
+  /** What they hold in this process. */
+  stats?(): L1Summary;
+  /** How those who share a load are kept apart. @default 'copy' */
+  readonly isolation?: Isolation;
 }
 
 export interface CacheSurroundings {
@@ -59,6 +65,7 @@ export interface CacheEngine {
   readonly slots: LoadSlots;
   readonly structures: Structures;
   readonly counters: CacheCounters;
+  l1Stats(): L1Summary | undefined;
   close(drainMs: number): Promise<void>;
 }
 
@@ -68,6 +75,9 @@ export interface EnginePlan {
   readonly slots: LoadSlots;
   report: LoadsParts['report'];
 }
+
+/** Those who wait elsewhere ask about a failure within this time. */
+const LEAST_FAILURE_MS = 2_000;
 
 export function createEngine(surroundings: CacheSurroundings, plan: EnginePlan): CacheEngine {
   const { client, clock = systemClock, random = Math.random } = surroundings;
@@ -81,6 +91,7 @@ export function createEngine(surroundings: CacheSurroundings, plan: EnginePlan):
     keys,
     codec,
     schema: settings.schema,
+    keepFailureMs: Math.max(settings.retryAfterMs, LEAST_FAILURE_MS),
     wallNow: () => clock.wallNow(),
   });
   const tiers: Tiers = surroundings.tiers?.({ name, keys, store: redisStore, clocks: remoteClocks }) ?? {
@@ -92,7 +103,9 @@ export function createEngine(surroundings: CacheSurroundings, plan: EnginePlan):
   const reader = new Reader(store, clocks, keys);
   const wakes = new WakeCalls(client, keys.wakeHome, clock);
   const counters = new CacheCounters();
+  const sharing = new LoadSharing(tiers.isolation ?? 'copy', remintBy(codec, keys));
   const loads = new Loads({
+    sharing,
     store,
     reader,
     fence,
@@ -121,10 +134,25 @@ export function createEngine(surroundings: CacheSurroundings, plan: EnginePlan):
     slots,
     structures: new Structures({ client, keys, codec }),
     counters,
+    l1Stats: () => tiers.stats?.(),
     close: async (drainMs) => {
       await loads.close(drainMs);
       wakes.close();
       tiers.close?.();
     },
+  };
+}
+
+/** By way of the codec, where that needs no waiting: what another process would get. */
+function remintBy(codec: Codec, keys: CacheKeys): Remint {
+  const context = { namespace: keys.namespace, key: keys.valuePrefix };
+  return (value) => {
+    try {
+      const bytes = codec.encode(value, context);
+      const decoded = bytes instanceof Promise ? undefined : codec.decode(bytes, context);
+      return decoded === undefined || decoded instanceof Promise || !decoded.ok ? undefined : decoded.value;
+    } catch {
+      return undefined;
+    }
   };
 }

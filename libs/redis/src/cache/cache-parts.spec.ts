@@ -5,9 +5,9 @@ import { FakeClock } from '../../testing/index.js';
 import { createClient, keySlot, resolveConnection } from '../connection/index.js';
 import { CacheKeys } from './cache.keys.js';
 import { CACHE_DEFAULTS, resolveCache, type CacheOptions } from './cache.options.js';
-import { isDueEarly, jittered } from './early-refresh.js';
-import { describeFailure, reviveFailure } from './load-failure.js';
-import { LoadSlots } from './load-slots.js';
+import { isDueEarly, jittered } from './loading/early-refresh.js';
+import { describeFailure, reviveFailure } from './loading/load-failure.js';
+import { LoadSlots } from './loading/load-slots.js';
 import { CacheService } from './cache-service.js';
 import type { CacheEntry } from './store.js';
 import { NO_CLOCK, RedisTagClocks, SeenClock } from './tag-clocks.js';
@@ -175,11 +175,11 @@ describe('a failure on its way to others', () => {
 describe('the cap on loads', () => {
   it('lets that many in, and the next ones in their order', async () => {
     const slots = new LoadSlots(1);
-    const { signal } = new AbortController();
-    const leave = await slots.take(signal);
+    const load = new AbortController();
+    const leave = await slots.take(load);
     const order: number[] = [];
     const waiting = [1, 2].map(async (number) => {
-      const done = await slots.take(signal);
+      const done = await slots.take(load);
       order.push(number);
       done();
     });
@@ -191,9 +191,9 @@ describe('the cap on loads', () => {
 
   it('who gives up frees his place in the queue', async () => {
     const slots = new LoadSlots(1);
-    const leave = await slots.take(new AbortController().signal);
+    const leave = await slots.take(new AbortController());
     const controller = new AbortController();
-    const waiting = slots.take(controller.signal);
+    const waiting = slots.take(controller);
     controller.abort(new Error('enough'));
     await expect(waiting).rejects.toThrow('enough');
     leave();

@@ -2,13 +2,14 @@
 import { describe, expect, expectTypeOf, it, onTestFinished } from 'vitest';
 import { createClient, resolveConnection } from '../connection/index.js';
 import { onTelemetry, type TelemetryEvent } from '../core/index.js';
-import { CacheService, type CacheValue } from './cache-service.js';
+import type { CacheValue } from './cache-contract.js';
+import { CacheService } from './cache-service.js';
 
 interface Book {
   readonly title: string;
 }
 
-declare module './cache-service.js' {
+declare module './cache-contract.js' {
   interface CacheTypes {
     'typed-books': Book;
   }
@@ -51,6 +52,8 @@ describe('events', () => {
     stop();
     expect(events.map(({ name, outcome }) => `${name} ${String(outcome)}`)).toEqual([
       'cache.read miss',
+      'cache.load ok',
+      'cache.save ok',
       'cache.read loaded',
       'cache.read l2',
     ]);

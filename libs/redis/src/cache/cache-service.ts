@@ -3,14 +3,18 @@
  * is never answered again, whoever was loading it meanwhile; and one key is loaded once in the whole fleet.
  */
 import type { Key, Ttl } from '../connection/index.js';
-import { parseDuration, telemetryChannel, type Duration, type TelemetryChannel } from '../core/index.js';
-import { BatchLoader, type ManyLoader } from './batch-loader.js';
+import { type Duration, inBatches, parseDuration } from '../core/index.js';
+import { BatchLoader, type ManyLoader } from './loading/batch-loader.js';
+import type { CacheContract, CacheValue } from './cache-contract.js';
 import { createEngine, type CacheEngine, type CacheSurroundings } from './cache-engine.js';
+import { CacheEvents, codeOf, type CacheAct } from './cache-events.js';
+import { MemorySampler, type CacheMemory } from './cache-memory.js';
 import { InvalidCacheOptionsError } from './cache.errors.js';
 import { CACHE_DEFAULTS, resolveCache, ttlOf, type CacheOptions } from './cache.options.js';
-import type { CacheStats } from './cache-stats.js';
+import type { CacheServiceStats } from './cache-stats.js';
 import { CacheWriter } from './cache-writer.js';
 import {
+  DECIDED,
   resolveLoad,
   type CacheOutcome,
   type CacheSetOptions,
@@ -20,21 +24,14 @@ import {
   type ReadOptions,
   type ResolvedLoad,
 } from './call.options.js';
-import { isDueEarly } from './early-refresh.js';
+import { isDueEarly } from './loading/early-refresh.js';
 import { explainKey, type Explanation } from './explain.js';
-import type { Answer, LoadRequest } from './flight.js';
-import { LoadSlots } from './load-slots.js';
+import type { Answer, LoadRequest } from './loading/flight.js';
+import { lastKnown } from './l1/last-known.js';
+import { LoadSlots } from './loading/load-slots.js';
 import type { Reading } from './reader.js';
 import { isCounter, type CacheEntry } from './store.js';
 import { freshness, staleFor } from './validity.js';
-
-/**
- * What named caches hold. Extend it and `namespace('books')` knows its values:
- * `declare module '@anbar/nestjs-redis/cache' { interface CacheTypes { books: Book } }`
- */
-export interface CacheTypes {}
-
-export type CacheValue<Name extends string> = Name extends keyof CacheTypes ? CacheTypes[Name] : unknown;
 
 const DEFAULT_NAME = 'default';
 const DEFAULT_DRAIN_MS = 2_000;
@@ -44,6 +41,26 @@ interface Look {
   readonly answer: Answer | undefined;
   readonly stale: CacheEntry | undefined;
   readonly unreachable: boolean;
+  /** What the answer came from, when it is fresh. */
+  readonly entry: CacheEntry | undefined;
+}
+
+/** A call of `getOrSet`. */
+interface Wanted<T> {
+  readonly key: Key;
+  readonly full: string;
+  readonly loader: Loader<T>;
+  readonly call: ResolvedLoad;
+  readonly options: LoadOptions;
+  readonly startedAt: number;
+  readonly beganAt: number;
+}
+
+/** What besides a fresh value will do. */
+interface Bounds {
+  readonly staleMs: number;
+  /** Of those who have a loader. */
+  readonly staleOnErrorMs?: number;
 }
 
 interface Shared {
@@ -53,12 +70,15 @@ interface Shared {
   readonly caches: Map<string, CacheService>;
 }
 
-export class CacheService<Value = unknown> {
+export class CacheService<Value = unknown> implements CacheContract<Value> {
   readonly name: string;
   readonly #shared: Shared;
   readonly #engine: CacheEngine;
   readonly #writer: CacheWriter;
-  readonly #telemetry: TelemetryChannel = telemetryChannel('cache');
+  readonly #events: CacheEvents;
+  readonly #memory: MemorySampler;
+  /** For calls that have no options of their own. */
+  readonly #plainLoad: ResolvedLoad;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -68,6 +88,7 @@ export class CacheService<Value = unknown> {
   ) {
     const settings = resolveCache(options);
     this.name = place?.name ?? DEFAULT_NAME;
+    this.#events = new CacheEvents(this.name);
     this.#shared = place?.shared ?? {
       surroundings,
       options,
@@ -79,9 +100,11 @@ export class CacheService<Value = unknown> {
       name: this.name,
       settings,
       slots: this.#slotsFor(options),
-      report: (what, outcome) => this.#publish(what, outcome),
+      report: (what, outcome, detail) => this.#events.tell(what, outcome, detail),
     });
+    this.#memory = new MemorySampler(this.#engine);
     this.#writer = new CacheWriter(this.#engine);
+    this.#plainLoad = resolveLoad({}, settings);
   }
 
   // -- life -------------------------------------------------------------------------------------------------
@@ -116,22 +139,34 @@ export class CacheService<Value = unknown> {
   // -- values -----------------------------------------------------------------------------------------------
 
   /** The value, or `undefined` when there is none, it has expired, or Redis does not answer. */
-  async get<T = Value>(key: Key, options: GetOptions = {}): Promise<T | undefined> {
-    const staleMs = options.stale === undefined ? 0 : parseDuration(options.stale, 'stale');
-    const { answer } = await this.#look(this.#engine.keys.value(key), { ...options, staleMs });
-    if (answer === undefined) this.#engine.counters.add('misses');
-    this.#answered(answer?.outcome ?? 'miss', options);
-    return answer?.value as T | undefined;
+  get<T = Value>(key: Key, options: GetOptions = NO_OPTIONS): Promise<T | undefined> {
+    try {
+      const { stale } = options;
+      const bounds = stale === undefined ? FRESH : { staleMs: parseDuration(stale, 'stale') };
+      const full = this.#engine.keys.value(key);
+      const reading = this.#engine.reader.read(full, options);
+      if (!(reading instanceof Promise)) {
+        const look = this.#judge(reading, bounds.staleMs);
+        return Promise.resolve(this.#gotten<T>(look, options, full, 0));
+      }
+      const startedAt = this.#listenedSince();
+      const next = (look: Look): T | undefined => this.#gotten<T>(look, options, full, startedAt);
+      return this.#whenRead(reading, { full, options, bounds }, next);
+    } catch (error) {
+      return rejected(error);
+    }
   }
 
   /** Values in the order of the keys, in one round trip per node. */
   getMany<T = Value>(keys: readonly Key[], options?: GetOptions): Promise<(T | undefined)[]> {
-    return Promise.all(keys.map((key) => this.get<T>(key, options)));
+    return inBatches(keys, (key) => this.get<T>(key, options));
   }
 
   /** `undefined` is no value: nothing is stored and nothing removed. @returns whether it was stored */
   set(key: Key, value: Value, options: Ttl | CacheSetOptions = {}): Promise<boolean> {
-    return this.#writer.set(key, value, setOptions(options));
+    return this.#told({ act: 'save', by: 'set', key }, () =>
+      this.#writer.set(key, value, setOptions(options)),
+    );
   }
 
   /** Each is stored on its own: this is not a transaction. */
@@ -139,23 +174,25 @@ export class CacheService<Value = unknown> {
     entries: Iterable<readonly [Key, Value]>,
     options: Ttl | CacheSetOptions = {},
   ): Promise<void> {
-    await Promise.all([...entries].map(([key, value]) => this.set(key, value, options)));
+    await inBatches([...entries], ([key, value]) => this.set(key, value, options));
   }
 
   /** @returns whether there was something to delete */
   async delete(key: Key, options: { signal?: AbortSignal } = {}): Promise<boolean> {
-    return (await this.#writer.remove([key], options.signal)) > 0;
+    const change = { act: 'invalidate', by: 'delete', key } as const;
+    return (await this.#told(change, () => this.#writer.remove([key], options.signal))) > 0;
   }
 
   /** @returns how many there were */
   async deleteMany(keys: readonly Key[], options: { signal?: AbortSignal } = {}): Promise<number> {
-    return this.#writer.remove(keys, options.signal);
+    const change = { act: 'invalidate', by: 'deleteMany' } as const;
+    return this.#told(change, () => this.#writer.remove(keys, options.signal));
   }
 
   async has(key: Key, options: { signal?: AbortSignal } = {}): Promise<boolean> {
     const full = this.#engine.keys.value(key);
     const [{ answer }, hash] = await Promise.all([
-      this.#look(full, { ...options, staleMs: 0 }),
+      this.#look(full, options, FRESH),
       this.#engine.structures.isHash(full, options).catch((error: unknown) => this.#missing(error, false)),
     ]);
     return answer !== undefined || hash;
@@ -164,13 +201,21 @@ export class CacheService<Value = unknown> {
   // -- loads ------------------------------------------------------------------------------------------------
 
   /** The value under the key, or what the loader says, which is stored for the next who asks. */
-  async getOrSet<T = Value>(key: Key, loader: Loader<T>, options: LoadOptions = {}): Promise<T> {
-    if (typeof loader !== 'function') {
-      throw new InvalidCacheOptionsError(`getOrSet: the loader is ${typeof loader} and not a function`);
+  getOrSet<T = Value>(key: Key, loader: Loader<T>, options: LoadOptions = NO_OPTIONS): Promise<T> {
+    try {
+      if (typeof loader !== 'function') throw noLoader(loader);
+      const call = options === NO_OPTIONS ? this.#plainLoad : resolveLoad(options, this.#engine.settings);
+      const full = this.#engine.keys.value(key);
+      const reading = this.#engine.reader.read(full, options);
+      const wanted = { key, full, loader, call, options, startedAt: this.#listenedSince(), beganAt: NEVER };
+      if (!(reading instanceof Promise))
+        return Promise.resolve(this.#answerOrLoad(wanted, this.#judge(reading, call.staleMs)));
+      wanted.beganAt = this.#engine.clock.now();
+      const next = (look: Look): T | Promise<T> => this.#answerOrLoad(wanted, look);
+      return this.#whenRead(reading, { full, options, bounds: call }, next);
+    } catch (error) {
+      return rejected(error);
     }
-    const call = resolveLoad(options, this.#engine.settings);
-    const answer = await this.#answerOrLoad({ key, loader, call, options });
-    return answer.value as T;
   }
 
   /**
@@ -182,19 +227,19 @@ export class CacheService<Value = unknown> {
     loader: ManyLoader<T>,
     options: LoadOptions = {},
   ): Promise<(T | undefined)[]> {
-    const { settings, slots, keys: names } = this.#engine;
+    const { settings, slots, keys: names, clock } = this.#engine;
+    const beganAt = clock.now();
+    const startedAt = this.#listenedSince();
     const call = resolveLoad(options, settings);
-    const reads = await Promise.all(
-      keys.map(async (key) => {
-        const full = names.value(key);
-        return { key, full, look: await this.#lookBeforeLoad(full, call, options) };
-      }),
-    );
+    const reads = await inBatches(keys, async (key) => {
+      const full = names.value(key);
+      return { key, full, look: await this.#lookBeforeLoad(full, call, options) };
+    });
     const missing = reads.filter(({ look }) => look.answer === undefined);
     const batch = new BatchLoader(loader, missing.length, slots);
     const answers = reads.map((read) => {
       const { key, full, look } = read;
-      const request = requestOf({ key, full, call, look, options });
+      const request = requestOf({ key, full, call, look, options, beganAt });
       if (look.answer !== undefined) {
         return Promise.resolve(this.#settled(look, () => this.#refreshOne(request, loader), options));
       }
@@ -202,7 +247,10 @@ export class CacheService<Value = unknown> {
       const onDecided = (): void => batch.decided(index);
       return this.#load({ ...request, loader: batch.loaderOf(index), batched: true, onDecided }, options);
     });
-    return (await Promise.all(answers)).map(({ value }) => value as T | undefined);
+    const settled = await Promise.all(answers);
+    if (this.#events.active)
+      settled.forEach(({ outcome }, i) => this.#tellRead(outcome, reads[i]?.full ?? '', startedAt));
+    return settled.map(({ value }) => value as T | undefined);
   }
 
   // -- invalidation -----------------------------------------------------------------------------------------
@@ -212,17 +260,18 @@ export class CacheService<Value = unknown> {
    * what was being loaded meanwhile too. Rejects when Redis did not do it.
    */
   async invalidateTags(tags: string | readonly string[]): Promise<void> {
-    await this.#writer.invalidateTags(typeof tags === 'string' ? [tags] : tags);
+    const all = typeof tags === 'string' ? [tags] : tags;
+    await this.#told({ act: 'invalidate', by: 'tags' }, () => this.#writer.invalidateTags(all));
   }
 
   /** Removes what begins with these segments, or with this string. @returns how many values there were */
   async deletePrefix(prefix: Key): Promise<number> {
-    return this.#writer.removeUnder(prefix);
+    return this.#told({ act: 'invalidate', by: 'prefix' }, () => this.#writer.removeUnder(prefix));
   }
 
   /** Empties this cache: logically at once, then key by key. @returns how many values were removed */
   flush(): Promise<number> {
-    return this.#writer.flush();
+    return this.#told({ act: 'invalidate', by: 'flush' }, () => this.#writer.flush());
   }
 
   // -- expiry, counters, hashes -----------------------------------------------------------------------------
@@ -289,25 +338,43 @@ export class CacheService<Value = unknown> {
     return explainKey(this.#engine, key);
   }
 
-  stats(): CacheStats {
-    return this.#engine.counters.snapshot();
+  stats(): CacheServiceStats {
+    return { ...this.#engine.counters.snapshot(), l1: this.#engine.l1Stats() };
+  }
+
+  /** The memory this cache takes in Redis, by sampling; the same answer for some seconds. */
+  memory(): Promise<CacheMemory> {
+    return this.#memory.read();
   }
 
   // -- within -----------------------------------------------------------------------------------------------
 
-  async #answerOrLoad<T>(wanted: {
-    key: Key;
-    loader: Loader<T>;
-    call: ResolvedLoad;
-    options: LoadOptions;
-  }): Promise<Answer> {
-    const { key, loader, call, options } = wanted;
-    const full = this.#engine.keys.value(key);
-    const look = await this.#lookBeforeLoad(full, call, options);
-    const request = { ...requestOf({ key, full, call, look, options }), loader: untyped(loader) };
-    if (look.answer !== undefined)
-      return this.#settled(look, () => this.#engine.loads.refresh(request), options);
-    return this.#load(request, options);
+  #gotten<T>({ answer }: Look, options: GetOptions, full: string, startedAt: number): T | undefined {
+    if (answer === undefined) this.#engine.counters.add('misses');
+    const outcome = answer?.outcome ?? 'miss';
+    this.#answered(outcome, options);
+    if (this.#events.active) this.#tellRead(outcome, full, startedAt);
+    return answer?.value as T | undefined;
+  }
+
+  #answerOrLoad<T>(wanted: Wanted<T>, first: Look): T | Promise<T> {
+    const look = this.#dueOrNot(first);
+    const { answer } = look;
+    if (answer === undefined || look.stale !== undefined) return this.#loadOrRefresh(wanted, look);
+    this.#answered(answer.outcome, wanted.options);
+    if (this.#events.active) this.#tellRead(answer.outcome, wanted.full, wanted.startedAt);
+    return answer.value as T;
+  }
+
+  async #loadOrRefresh<T>(wanted: Wanted<T>, look: Look): Promise<T> {
+    const { key, full, loader, call, options, beganAt } = wanted;
+    const request = requestOf({ key, full, call, look, options, beganAt, loader: untyped(loader) });
+    const answer =
+      look.answer === undefined
+        ? await this.#load(request, options)
+        : this.#settled(look, () => this.#engine.loads.refresh(request), options);
+    if (this.#events.active) this.#tellRead(answer.outcome, full, wanted.startedAt);
+    return answer.value as T;
   }
 
   /** An answer at hand; when it will not last, a new one is loaded behind it. */
@@ -333,47 +400,81 @@ export class CacheService<Value = unknown> {
   }
 
   /** An answer that is fresh, or stale and within bounds; `stale` beside it asks for a refresh. */
-  async #lookBeforeLoad(full: string, call: ResolvedLoad, options: ReadOptions): Promise<Look> {
-    const { settings, clock, random } = this.#engine;
-    const look = await this.#look(full, { ...options, staleMs: call.staleMs });
-    if (look.answer === undefined || look.answer.outcome === 'stale' || !settings.earlyRefresh) return look;
-    const due = look.entry !== undefined && isDueEarly(look.entry, clock.wallNow(), random);
-    return due ? { ...look, stale: look.entry } : look;
+  #lookBeforeLoad(full: string, call: ResolvedLoad, options: ReadOptions): Look | Promise<Look> {
+    const look = this.#look(full, options, call);
+    return look instanceof Promise ? look.then((later) => this.#dueOrNot(later)) : this.#dueOrNot(look);
   }
 
-  async #look(
-    full: string,
-    options: ReadOptions & { staleMs: number },
-  ): Promise<Look & { entry?: CacheEntry }> {
-    const { reader, clock } = this.#engine;
-    let reading: Reading;
-    try {
-      const read = reader.read(full, options);
-      reading = read instanceof Promise ? await read : read;
-    } catch (error) {
-      if (options.signal?.aborted === true) throw error;
-      return this.#missing(error, { answer: undefined, stale: undefined, unreachable: true });
-    }
-    const { found, current } = reading;
+  #dueOrNot(look: Look): Look {
+    const { entry } = look;
+    if (entry === undefined || entry.loadMs <= 0 || look.stale !== undefined) return look;
+    const { settings, clock, random } = this.#engine;
+    const due = settings.earlyRefresh && isDueEarly(entry, clock.wallNow(), random);
+    return due ? { ...look, stale: entry } : look;
+  }
+
+  /** At once when the entry is held in this process. */
+  #look(full: string, options: ReadOptions, bounds: Bounds): Look | Promise<Look> {
+    const reading = this.#engine.reader.read(full, options);
+    if (!(reading instanceof Promise)) return this.#judge(reading, bounds.staleMs);
+    return this.#whenRead(reading, { full, options, bounds }, (look) => look);
+  }
+
+  /** One step for all that is done with an answer of Redis: each further one would cost as much as they do. */
+  #whenRead<R>(
+    reading: Promise<Reading>,
+    { full, options, bounds }: { full: string; options: ReadOptions; bounds: Bounds },
+    onLook: (look: Look) => R | Promise<R>,
+  ): Promise<R> {
+    return reading.then(
+      (read) => onLook(this.#judge(read, bounds.staleMs)),
+      (error: unknown) => onLook(this.#unread(full, error, bounds, options)),
+    );
+  }
+
+  #unread(full: string, error: unknown, { staleOnErrorMs }: Bounds, { signal }: ReadOptions): Look {
+    if (signal?.aborted === true) throw error;
+    return this.#missing(error, this.#unreachable(full, error, staleOnErrorMs));
+  }
+
+  /** A copy that was right when Redis was last heard of; beside it, at times, what is to be loaded anew. */
+  #unreachable(full: string, error: unknown, staleOnErrorMs?: number): Look {
+    const { settings } = this.#engine;
+    const known = lastKnown(this.#engine, full, {
+      error,
+      withinMs: staleOnErrorMs ?? settings.staleOnErrorMs,
+    });
+    if (known === undefined) return UNREACHABLE;
+    const { entry, claim } = known;
+    // A `get` has no loader: it must not take the turn of those who have one.
+    const due = staleOnErrorMs !== undefined && claim(settings.retryAfterMs);
+    const answer: Answer = { value: entry.value, outcome: 'stale' };
+    return { ...UNREACHABLE, answer, stale: due ? entry : undefined };
+  }
+
+  #judge({ found, current }: Reading, staleMs: number): Look {
     if (found === undefined || !current) return MISSING;
+    const { clock, counters } = this.#engine;
     const { entry, tier } = found;
+    const { value, negative } = entry;
     const now = clock.wallNow();
     const state = freshness(entry, now);
     if (state === 'fresh') {
-      const outcome = entry.negative ? 'negative' : tier;
-      this.#engine.counters.answered(tier);
-      if (entry.negative) this.#engine.counters.answered('negative');
-      return { answer: { value: entry.value, outcome }, stale: undefined, unreachable: false, entry };
+      counters.answered(tier);
+      if (negative) counters.answered('negative');
+      const answer: Answer = { value, outcome: negative ? 'negative' : tier };
+      return { answer, stale: undefined, unreachable: false, entry };
     }
     if (state === 'expired') return MISSING;
-    if (staleFor(entry, now) > options.staleMs)
-      return { answer: undefined, stale: entry, unreachable: false };
-    return { answer: { value: entry.value, outcome: 'stale' }, stale: entry, unreachable: false };
+    const answer: Answer | undefined =
+      staleFor(entry, now) > staleMs ? undefined : { value, outcome: 'stale' };
+    return { answer, stale: entry, unreachable: false, entry: undefined };
   }
 
   /** Redis failed, and a read does without it; unless the cache is strict. */
   #missing<T>(error: unknown, otherwise: T): T {
     this.#engine.counters.add('failures');
+    if (this.#events.active) this.#events.tell('error', codeOf(error), { by: 'read' });
     if (this.#engine.settings.strict) throw error;
     return otherwise;
   }
@@ -381,12 +482,42 @@ export class CacheService<Value = unknown> {
   #answered(outcome: CacheOutcome, options: ReadOptions): void {
     if (outcome === 'stale') this.#engine.counters.answered('stale');
     options.onOutcome?.(outcome);
-    this.#publish('read', outcome);
   }
 
-  #publish(what: string, outcome: string): void {
-    if (!this.#telemetry.active) return;
-    this.#telemetry.publish({ name: `cache.${what}`, subject: this.name, outcome });
+  // -- events: nothing is built and no clock is read while nobody listens ------------------------------------
+
+  /** 0 when there is nobody to be told how long it took. */
+  #listenedSince(): number {
+    return this.#events.active ? this.#engine.clock.now() : 0;
+  }
+
+  #tellRead(outcome: CacheOutcome, key: string, startedAt: number): void {
+    this.#events.tell('read', outcome, { key, durationMs: this.#since(startedAt) });
+  }
+
+  /** Begins in the turn of the call, listened to or not. */
+  #told<T>(change: { act: CacheAct; by: string; key?: Key }, work: () => Promise<T>): Promise<T> {
+    const working = work();
+    if (!this.#events.active) return working;
+    const { act, by, key } = change;
+    const full = key === undefined ? undefined : this.#engine.keys.value(key);
+    const startedAt = this.#listenedSince();
+    const tell = (outcome: string): void =>
+      this.#events.tell(act, outcome, { by, key: full, durationMs: this.#since(startedAt) });
+    return working.then(
+      (result) => {
+        tell(act === 'save' && Object.is(result, false) ? 'nothing' : 'ok');
+        return result;
+      },
+      (error: unknown) => {
+        tell(codeOf(error));
+        throw error;
+      },
+    );
+  }
+
+  #since(startedAt: number): number {
+    return startedAt === 0 ? 0 : this.#engine.clock.now() - startedAt;
   }
 
   /** All caches of the application share the cap, but one that sets its own. */
@@ -407,7 +538,21 @@ export class CacheService<Value = unknown> {
   }
 }
 
-const MISSING: Look = { answer: undefined, stale: undefined, unreachable: false };
+const MISSING: Look = { answer: undefined, stale: undefined, unreachable: false, entry: undefined };
+const UNREACHABLE: Look = { ...MISSING, unreachable: true };
+/** An answer at hand took no time in which anything could have failed. */
+const NEVER = Infinity;
+const NO_OPTIONS = Object.freeze({});
+const FRESH: Bounds = { staleMs: 0 };
+
+/** What an `async` function would do with it; those that answer at once are none. */
+function rejected(error: unknown): Promise<never> {
+  return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+}
+
+function noLoader(loader: unknown): InvalidCacheOptionsError {
+  return new InvalidCacheOptionsError(`getOrSet: the loader is ${typeof loader} and not a function`);
+}
 
 function requestOf(wanted: {
   key: Key;
@@ -415,19 +560,26 @@ function requestOf(wanted: {
   call: ResolvedLoad;
   look: Look;
   options: ReadOptions;
+  beganAt: number;
+  loader?: Loader<unknown>;
 }): LoadRequest {
-  const { key, full, call, look, options } = wanted;
+  const { key, full, call, look, options, beganAt, loader = nothing } = wanted;
   return {
     key: full,
     userKey: key,
-    loader: () => undefined,
+    loader,
     options: call,
     stale: look.stale,
     signal: options.signal,
     unreachable: look.unreachable,
-    batched: false,
-    onDecided: undefined,
+    beganAt,
+    batched: options[DECIDED] !== undefined,
+    onDecided: options[DECIDED],
   };
+}
+
+function nothing(): undefined {
+  return undefined;
 }
 
 /** What a loader of `T` is told is stale is what it once returned. */

@@ -6,6 +6,8 @@ export interface CacheStats {
   readonly l1Hits: number;
   /** Answers out of Redis. */
   readonly l2Hits: number;
+  /** Answers out of what a `FallbackCache` holds for the time Redis is away. */
+  readonly fallbackHits: number;
   /** Answers past their `ttl`, served while or because a load was under way or had failed. */
   readonly stale: number;
   /** Hits on "there is nothing", counted with the hits too. */
@@ -28,12 +30,29 @@ export interface CacheStats {
   readonly hitRate: number;
 }
 
+/** What a near cache holds for all caches of its namespace. */
+export interface L1Summary {
+  /** What it hears changes by; undefined while it does not, and nothing is served. */
+  readonly by: 'tracking' | 'bus' | undefined;
+  readonly entries: number;
+  /** Kept for when Redis does not answer. */
+  readonly doubtful: number;
+  readonly bytes: number;
+  readonly evictions: number;
+}
+
+export interface CacheServiceStats extends CacheStats {
+  /** Undefined without a near cache. */
+  readonly l1: L1Summary | undefined;
+}
+
 type Counter = Exclude<keyof CacheStats, 'hitRate'>;
 
 export class CacheCounters {
   readonly #counts: Record<Counter, number> = {
     l1Hits: 0,
     l2Hits: 0,
+    fallbackHits: 0,
     stale: 0,
     negative: 0,
     misses: 0,
@@ -54,13 +73,14 @@ export class CacheCounters {
   answered(outcome: CacheOutcome): void {
     if (outcome === 'l1') this.#counts.l1Hits += 1;
     else if (outcome === 'l2') this.#counts.l2Hits += 1;
+    else if (outcome === 'fallback') this.#counts.fallbackHits += 1;
     else if (outcome === 'stale') this.#counts.stale += 1;
     else if (outcome === 'negative') this.#counts.negative += 1;
   }
 
   snapshot(): CacheStats {
     const counts = this.#counts;
-    const hits = counts.l1Hits + counts.l2Hits + counts.stale;
+    const hits = counts.l1Hits + counts.l2Hits + counts.fallbackHits + counts.stale;
     const reads = hits + counts.misses;
     return { ...counts, hitRate: reads === 0 ? 0 : hits / reads };
   }

@@ -10,6 +10,8 @@ import { freshness } from './validity.js';
 /** Invalidations that keep overtaking a write: then it was stored, and rightly invalidated. */
 const STORE_ATTEMPTS = 3;
 
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
 export class CacheWriter {
   readonly #engine: CacheEngine;
 
@@ -21,12 +23,10 @@ export class CacheWriter {
     if (value === undefined) return false;
     const { keys, settings } = this.#engine;
     const full = keys.value(key);
-    const tags = distinct(options.tags ?? []);
+    const tags = options.tags === undefined ? NO_TAGS : distinct(options.tags);
     const ttlMs = options.ttl === undefined ? settings.ttlMs : ttlOf(options.ttl);
-    return this.#unlessIgnored(false, async () => {
-      await this.#store(full, { value, ttlMs, tags }, options.signal);
-      return true;
-    });
+    const storing = this.#store(full, { value, ttlMs, tags }, options.signal);
+    return settings.ignoreWriteErrors ? this.#unlessIgnored(false, () => storing) : storing;
   }
 
   async remove(keys: readonly Key[], signal: AbortSignal | undefined): Promise<number> {
@@ -87,16 +87,16 @@ export class CacheWriter {
     full: string,
     value: { value: unknown; ttlMs: number | undefined; tags: readonly string[] },
     signal: AbortSignal | undefined,
-  ): Promise<void> {
+  ): Promise<true> {
     const { fence, store, keys } = this.#engine;
-    const tagKeys = value.tags.map((tag) => keys.tag(tag));
+    const tagKeys = keys.tags(value.tags);
     for (let attempt = 1; ; attempt += 1) {
       const entry = this.#entryOf(value);
-      const [, holds] = await Promise.all([
-        store.set(full, entry, { signal }),
-        fence.holds(tagKeys, entry.clock),
-      ]);
-      if (holds || attempt === STORE_ATTEMPTS) return;
+      const storing = store.set(full, entry, { signal });
+      const holding = fence.holds(tagKeys, entry.clock);
+      holding.catch(ignore);
+      await storing;
+      if ((await holding) || attempt === STORE_ATTEMPTS) return true;
       await this.#register(tagKeys, value.ttlMs);
     }
   }
@@ -140,4 +140,8 @@ export class CacheWriter {
       return otherwise;
     }
   }
+}
+
+function ignore(): void {
+  // Whoever needs it hears of it.
 }

@@ -104,8 +104,17 @@ export function resolveCache(options: CacheOptions = {}): ResolvedCache {
 
 /** Milliseconds, or undefined for `'never'`. */
 export function ttlOf(ttl: Ttl): number | undefined {
-  return ttl === 'never' ? undefined : parsePositiveDuration(ttl, 'ttl');
+  if (ttl === 'never') return undefined;
+  // Calls write the same few texts again and again, and reading one costs as much as a hit in memory.
+  const known = KNOWN_TTLS.get(ttl);
+  if (known !== undefined) return known;
+  const ms = parsePositiveDuration(ttl, 'ttl');
+  if (KNOWN_TTLS.size < MOST_KNOWN_TTLS) KNOWN_TTLS.set(ttl, ms);
+  return ms;
 }
+
+const MOST_KNOWN_TTLS = 256;
+const KNOWN_TTLS = new Map<Ttl, number>();
 
 function optional(value: Duration | undefined, name: string): number | undefined {
   return value === undefined ? undefined : parsePositiveDuration(value, name);

@@ -1,7 +1,7 @@
 /** The steps of values, clocks and hashes. Those of the lease are in `lease.scripts.ts`. */
 import { createHash } from 'node:crypto';
 import { defineScript } from '../connection/index.js';
-import { KEEP_FILLED_MS, STORED } from './lease-record.js';
+import { KEEP_FILLED_MS, STORED } from './loading/lease-record.js';
 
 type Single = readonly [key: string];
 type ValueAndLease = readonly [value: string, lease: string];

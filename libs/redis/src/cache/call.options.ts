@@ -3,13 +3,21 @@ import type { Key, Ttl } from '../connection/index.js';
 import { parseDuration, parsePositiveDuration, type Duration } from '../core/index.js';
 import { ttlOf, type LoadTimeoutOptions, type ResolvedCache } from './cache.options.js';
 
-/** Where an answer came from: `bypass` is a loader's value that Redis never saw, because it failed. */
-export type CacheOutcome = 'l1' | 'l2' | 'stale' | 'loaded' | 'negative' | 'bypass' | 'miss';
+/**
+ * Where an answer came from: `bypass` is a loader's value that Redis never saw, because it failed; `fallback` is what
+ * a `FallbackCache` holds for the time Redis is away.
+ */
+export type CacheOutcome = 'l1' | 'l2' | 'fallback' | 'stale' | 'loaded' | 'negative' | 'bypass' | 'miss';
+
+/** Told as soon as it is settled whether the loader of a call is needed: for one loader of many calls. */
+export const DECIDED = Symbol('anbar:decided');
 
 export interface ReadOptions {
   signal?: AbortSignal | undefined;
   /** Told where the answer came from, before it is handed over. */
   onOutcome?: ((outcome: CacheOutcome) => void) | undefined;
+  /** @internal */
+  [DECIDED]?: (() => void) | undefined;
 }
 
 export interface GetOptions extends ReadOptions {

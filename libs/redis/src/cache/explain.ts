@@ -1,12 +1,14 @@
 /** Why a key answers as it does: for people, and for the console. */
 import type { Key } from '../connection/index.js';
 import type { CacheEngine } from './cache-engine.js';
-import { readRecord, HELD } from './lease-record.js';
+import { lastKnown } from './l1/last-known.js';
+import { readRecord, HELD } from './loading/lease-record.js';
 import { isCounter, type CacheEntry, type Tier } from './store.js';
 import { NO_CLOCK } from './tag-clocks.js';
 import { freshness, isCurrent } from './validity.js';
 
-export type EntryState = 'fresh' | 'stale' | 'expired' | 'invalidated' | 'absent' | 'counter' | 'hash';
+export type EntryState =
+  'fresh' | 'stale' | 'expired' | 'invalidated' | 'absent' | 'counter' | 'hash' | 'doubtful';
 
 export interface TagExplanation {
   readonly tag: string;
@@ -40,6 +42,34 @@ export interface Explanation {
 
 export async function explainKey(engine: CacheEngine, key: Key): Promise<Explanation> {
   const full = engine.keys.value(key);
+  try {
+    return await explainByRedis(engine, full);
+  } catch (error) {
+    const doubtful = explainByMemory(engine, full, error);
+    if (doubtful === undefined) throw error;
+    return doubtful;
+  }
+}
+
+/** Redis does not answer: what a read is answered with then, if it is. */
+function explainByMemory(engine: CacheEngine, full: string, error: unknown): Explanation | undefined {
+  const { settings, keys, clocks } = engine;
+  const known = lastKnown(engine, full, { error, withinMs: settings.staleOnErrorMs });
+  if (known === undefined) return undefined;
+  const { entry, doubtfulMs } = known;
+  const [flush = NO_CLOCK, ...tags] = clocks.lastKnown?.([keys.flush, ...keys.tags(entry.tags)]) ?? [];
+  const seconds = (doubtfulMs / 1_000).toFixed(1);
+  return {
+    ...describe(engine, { entry, flush, clocks: tags }),
+    key: full,
+    state: 'doubtful',
+    why: `Redis does not answer, and this copy was right ${seconds} s ago: it is served as stale`,
+    tier: 'l1',
+    lease: undefined,
+  };
+}
+
+async function explainByRedis(engine: CacheEngine, full: string): Promise<Explanation> {
   const [found, [flush = NO_CLOCK], lease] = await Promise.all([
     engine.store.get(full),
     engine.clocks.read([engine.keys.flush]),
@@ -62,19 +92,31 @@ export async function explainKey(engine: CacheEngine, key: Key): Promise<Explana
   const { entry, tier } = found;
   const clocks = await engine.clocks.read(entry.tags.map((tag) => engine.keys.tag(tag)));
   const now = engine.clock.wallNow();
-  const counter = isCounter(entry);
   return {
+    ...describe(engine, { entry, flush, clocks }),
     key: full,
     ...judgement(entry, { flush, clocks, now }),
     tier,
+    lease,
+  };
+}
+
+type Description = Omit<Explanation, 'key' | 'state' | 'why' | 'tier' | 'lease'>;
+
+function describe(
+  { clock }: CacheEngine,
+  { entry, flush, clocks }: { entry: CacheEntry; flush: number; clocks: readonly number[] },
+): Description {
+  const now = clock.wallNow();
+  const counter = isCounter(entry);
+  return {
     ageMs: counter ? undefined : now - entry.createdAt,
     ttlMs: entry.softExpiresAt === undefined ? undefined : entry.softExpiresAt - now,
     loadMs: entry.loadMs,
     negative: entry.negative,
     clock: counter ? undefined : entry.clock,
-    flushClock,
+    flushClock: flush === NO_CLOCK ? undefined : flush,
     tags: entry.tags.map((tag, i) => explainTag(tag, clocks[i] ?? NO_CLOCK, entry.clock)),
-    lease,
   };
 }
 

@@ -23,9 +23,13 @@ const SHORTEST_TAG_LIFE_MS = 86_400_000;
 
 export class Fence {
   readonly #parts: FenceParts;
+  readonly #clockOnly: readonly string[];
+  readonly #flushOnly: readonly string[];
 
   constructor(parts: FenceParts) {
     this.#parts = parts;
+    this.#clockOnly = [parts.keys.clock];
+    this.#flushOnly = [parts.keys.flush];
   }
 
   /** The clock of what begins now. It may be too low, which is safe, and never too high. */
@@ -35,11 +39,9 @@ export class Fence {
 
   /** The clock of a load that begins when this has answered. */
   async now(): Promise<number> {
-    const { client, keys, seen } = this.#parts;
-    const text = await client.command<string | null>('GET', [keys.clock], { anyType: true });
-    if (text === null) await this.#tick();
-    else seen.observe(Number(text));
-    return seen.value;
+    const [clock] = await this.#parts.clocks.read(this.#clockOnly);
+    if (clock === NO_CLOCK) await this.#tick();
+    return this.#parts.seen.value;
   }
 
   /**
@@ -54,6 +56,7 @@ export class Fence {
     );
     for (const each of clocks) seen.observe(each);
     for (const key of tagKeys) held.invalidate?.(key);
+    await held.announce?.(tagKeys);
   }
 
   /** Those of the tags that have to be registered before something with that lifetime is stored under them. */
@@ -66,20 +69,19 @@ export class Fence {
 
   /** Whether nothing of it was invalidated after that clock, up to the moment of the question. */
   async holds(tagKeys: readonly string[], clock: number): Promise<boolean> {
-    const { clocks, keys } = this.#parts;
-    const [flush = NO_CLOCK, ...tags] = await clocks.read([keys.flush, ...tagKeys]);
-    return flush <= clock && tags.every((tag) => tag !== NO_CLOCK && tag <= clock);
+    const asked = tagKeys.length === 0 ? this.#flushOnly : [this.#parts.keys.flush, ...tagKeys];
+    const read = await this.#parts.clocks.read(asked);
+    return read.every((each, i) => each <= clock && (i === 0 || each !== NO_CLOCK));
   }
 
   async invalidate(tagKeys: readonly string[]): Promise<void> {
     if (tagKeys.length === 0) return;
-    const clock = await this.#tick();
-    await this.#raise(tagKeys, clock, SHORTEST_TAG_LIFE_MS);
+    await this.#raise(tagKeys, SHORTEST_TAG_LIFE_MS);
   }
 
   /** Everything stored so far is invalid; the clock of a flush stays, as no sweep can prove it is not needed. */
   async flush(): Promise<void> {
-    await this.#raise([this.#parts.keys.flush], await this.#tick(), 0);
+    await this.#raise([this.#parts.keys.flush], 0);
   }
 
   async #tick(): Promise<number> {
@@ -89,10 +91,15 @@ export class Fence {
     return clock;
   }
 
-  async #raise(tagKeys: readonly string[], clock: number, ttlMs: number): Promise<void> {
+  async #raise(tagKeys: readonly string[], ttlMs: number): Promise<void> {
     const { client, held } = this.#parts;
     try {
+      const clock = await this.#tick();
       await Promise.all(tagKeys.map((key) => client.run(raiseScript, [key], { clock, ttlMs })));
+      await held.announce?.(tagKeys);
+    } catch (error) {
+      held.announce?.(tagKeys)?.catch(() => undefined);
+      throw error;
     } finally {
       // Also when it failed: it may have been done all the same.
       for (const key of tagKeys) held.invalidate?.(key);

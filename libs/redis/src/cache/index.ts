@@ -1,4 +1,4 @@
-export { type ManyLoader, type ManyValues } from './batch-loader.js';
+export { type ManyLoader, type ManyValues } from './loading/batch-loader.js';
 export type { CacheSurroundings, TierBase, Tiers } from './cache-engine.js';
 export {
   CacheClosedError,
@@ -7,14 +7,41 @@ export {
   InvalidCacheOptionsError,
   RecursiveLoadError,
 } from './cache.errors.js';
+export { CacheEvict } from './cache-evict.decorator.js';
 export { CacheKeys, type Sweep } from './cache.keys.js';
 export {
   CACHE_DEFAULTS,
   resolveCache,
+  ttlOf,
   type CacheOptions,
   type LoadTimeoutOptions,
   type ResolvedCache,
 } from './cache.options.js';
+export { CachePut } from './cache-put.decorator.js';
+export { isCachedRoute } from './cacheable-binding.js';
+export { Cacheable, type CachedMethodDecorator } from './cacheable.decorator.js';
+export {
+  CacheableMethodError,
+  MissingCacheContextError,
+  UnkeyableArgumentError,
+} from './cacheable.errors.js';
+export { CacheableExplorer } from './cacheable.explorer.js';
+export {
+  loadOptionsOf,
+  type CacheableOptions,
+  type CacheEvictOptions,
+  type CachePutOptions,
+  type RouteCacheOptions,
+} from './cacheable.options.js';
+export { argumentsKey, bounded } from './cacheable-key.js';
+export type { RouteAnswers, RouteContext, RouteQuestion } from './cacheable-route.js';
+export { Cacheables, ContextCache, type CacheablesParts, type NamedCacheOptions } from './cacheables.js';
+export {
+  ContextSegments,
+  withRequest,
+  type ContextResolver,
+  type ContextResolvers,
+} from './context-segments.js';
 export {
   hashPutScript,
   putScript,
@@ -25,8 +52,11 @@ export {
   swapScript,
   tickScript,
 } from './cache.scripts.js';
-export { CacheService, type CacheTypes, type CacheValue } from './cache-service.js';
-export type { CacheStats } from './cache-stats.js';
+export type { CacheContract, CacheTypes, CacheValue } from './cache-contract.js';
+export { CacheService } from './cache-service.js';
+export { logCacheEvents, type CacheLogger } from './cache-log.js';
+export type { CacheMemory } from './cache-memory.js';
+export type { CacheServiceStats, CacheStats, L1Summary } from './cache-stats.js';
 export type {
   CacheOutcome,
   CacheSetOptions,
@@ -37,10 +67,52 @@ export type {
   ReadOptions,
 } from './call.options.js';
 export type { EntryState, Explanation, TagExplanation } from './explain.js';
-export { NearCache, type L1Stats, type NearCacheOptions } from './l1-near-cache.js';
-export type { L1TrackingStatus } from './l1-tracking.js';
-export { L1_DEFAULTS, resolveL1, type Isolation, type L1Options, type ResolvedL1 } from './l1.options.js';
-export { acquireScript, fillScript, releaseScript, renewScript } from './lease.scripts.js';
+export { FallbackCache, type FallbackExplanation, type FallbackState } from './fallback/fallback-cache.js';
+export {
+  FALLBACK_DEFAULTS,
+  resolveFallback,
+  type FallbackOptions,
+  type ResolvedFallback,
+} from './fallback/fallback.options.js';
+export type { FallbackSurroundings } from './fallback/fallback-standby.js';
+export type { FallbackChange, FallbackMode } from './fallback/fallback-switch.js';
+export { NearCache, type L1Stats, type NearCacheOptions, type NearTiers } from './l1/l1-near-cache.js';
+export type { L1Source, L1TrackingStatus } from './l1/l1-tracking.js';
+export {
+  L1_DEFAULTS,
+  resolveL1,
+  type Isolation,
+  type L1Options,
+  type L1Sync,
+  type ResolvedL1,
+} from './l1/l1.options.js';
+export { acquireScript, fillScript, releaseScript, renewScript } from './loading/lease.scripts.js';
+export {
+  acceptScript,
+  adoptScript,
+  learnScript,
+  membersScript,
+  prepareScript,
+  renewMemberScript,
+} from './sharded/sharded.scripts.js';
+export {
+  ShardedCache,
+  type ShardedStats,
+  type ShardedStatus,
+  type ShardStatus,
+} from './sharded/sharded-cache.js';
+export { ShardChangeError, ShardQuorumError, ShardUnavailableError } from './sharded/sharded.errors.js';
+export {
+  resolveShardLease,
+  SHARDED_DEFAULTS,
+  type OpenShard,
+  type ShardOptions,
+  type ShardedSurroundings,
+  type ShardPlan,
+} from './sharded/sharded.options.js';
+export type { FleetEvent } from './sharded/shard-fleet.js';
+export type { MoveStatus } from './sharded/shard-mover.js';
+export { slotOf, SlotTable, type SlotShare } from './sharded/slot-table.js';
 export {
   COUNTER_CLOCK,
   isCounter,

@@ -4,9 +4,8 @@
  * read here.
  */
 import type { CacheKeys } from './cache.keys.js';
-import type { Found, Store, StoreCall } from './store.js';
-import { NO_CLOCK, type TagClocks } from './tag-clocks.js';
-import { isCurrent } from './validity.js';
+import type { CacheEntry, Found, Store, StoreCall } from './store.js';
+import { NO_CLOCK, type Asked, type TagClocks } from './tag-clocks.js';
 
 export interface Reading {
   readonly found: Found | undefined;
@@ -22,7 +21,6 @@ interface Hint {
 
 const MISS: Reading = { found: undefined, current: false };
 const MOST_HINTS = 10_000;
-const NO_TAGS: readonly number[] = [];
 
 export class Reader {
   readonly #store: Store;
@@ -30,6 +28,7 @@ export class Reader {
   readonly #keys: CacheKeys;
   readonly #flushOnly: readonly string[];
   readonly #hints = new Map<string, Hint>();
+  readonly #hintsByTags = new Map<string, Hint>();
 
   constructor(store: Store, clocks: TagClocks, keys: CacheKeys) {
     this.#store = store;
@@ -43,27 +42,67 @@ export class Reader {
     const found = this.#store.get(key, call);
     if (found instanceof Promise) return this.#whenFound(key, found);
     if (found === undefined) return MISS;
-    const clocks = this.#clocks.read(this.#hintFor(found.entry.tags).clockKeys);
+    const current = this.#judgeByHeld(found.entry);
+    if (current !== undefined) return { found, current };
+    const clocks = this.#clocks.read(this.#hintFor(found.entry).clockKeys);
     if (clocks instanceof Promise) return clocks.then((read) => judge(found, read));
     return judge(found, clocks);
   }
 
-  async #whenFound(key: string, finding: Promise<Found | undefined>): Promise<Reading> {
-    const hint = this.#hints.get(key);
-    const asked = this.#clocks.read(hint?.clockKeys ?? this.#flushOnly);
-    const [found, clocks] = await Promise.all([finding, asked]);
-    if (found === undefined) return MISS;
-    const { tags } = found.entry;
-    if (tags.length === 0) return judge(found, clocks);
-    if (hint !== undefined && sameTags(hint.tags, tags)) return judge(found, clocks);
-    const fitting = this.#hintFor(tags);
+  /** The hot path: nothing is asked and nothing made. Undefined when a clock is not held. */
+  #judgeByHeld({ clock, tags, tagKeys }: CacheEntry): boolean | undefined {
+    const clocks = this.#clocks;
+    if (clocks.held === undefined) return undefined;
+    const flush = clocks.held(this.#keys.flush);
+    if (flush === undefined) return undefined;
+    if (flush > clock) return false;
+    if (tags.length === 0) return true;
+    for (const key of tagKeys?.madeBy === this.#keys ? tagKeys.keys : this.#keys.tags(tags)) {
+      const tagClock = clocks.held(key);
+      if (tagClock === undefined) return undefined;
+      if (tagClock === NO_CLOCK || tagClock > clock) return false;
+    }
+    return true;
+  }
+
+  #whenFound(key: string, finding: Promise<Found | undefined>): Promise<Reading> {
+    const hint = this.#hints.size === 0 ? undefined : this.#hints.get(key);
+    const clocks = this.#clocks;
+    const clockKeys = hint?.clockKeys ?? this.#flushOnly;
+    const asked = clocks.ask === undefined ? clocks.read(clockKeys) : clocks.ask(clockKeys);
+    // When the value does not come, nobody waits for the clocks.
+    if (asked instanceof Promise) asked.catch(ignore);
+    return finding.then((found) => {
+      if (found === undefined) return MISS;
+      const read = clocksOf(asked);
+      const judged = (known: readonly number[]): Reading | Promise<Reading> =>
+        isFor(hint, found.entry) ? judge(found, known) : this.#judgeAnew(key, found);
+      return read instanceof Promise ? read.then(judged) : judged(read);
+    });
+  }
+
+  /** It has other tags than it had when it was last read here. */
+  async #judgeAnew(key: string, found: Found): Promise<Reading> {
+    const fitting = this.#knownHintFor(found.entry);
     this.#remember(key, fitting);
     return judge(found, await this.#clocks.read(fitting.clockKeys));
   }
 
-  #hintFor(tags: readonly string[]): Hint {
+  /** The same one for all entries of the same tags: whoever asks for the same list in a tick shares the answer. */
+  #knownHintFor(entry: CacheEntry): Hint {
+    const id = entry.tags.join('\n');
+    let hint = this.#hintsByTags.get(id);
+    if (hint === undefined) {
+      hint = this.#hintFor(entry);
+      if (this.#hintsByTags.size >= MOST_HINTS) this.#hintsByTags.clear();
+      this.#hintsByTags.set(id, hint);
+    }
+    return isFor(hint, entry) ? hint : this.#hintFor(entry);
+  }
+
+  #hintFor({ tags }: CacheEntry): Hint {
     if (tags.length === 0) return { tags, clockKeys: this.#flushOnly };
-    return { tags, clockKeys: [this.#keys.flush, ...tags.map((tag) => this.#keys.tag(tag))] };
+    return { tags, clockKeys: [this.#keys.flush, ...this.#keys.tags(tags)] };
   }
 
   #remember(key: string, hint: Hint): void {
@@ -75,13 +114,32 @@ export class Reader {
   }
 }
 
-/** `clocks` may hold more than the entry has tags, when it has lost all of them. */
+/** `clocks`: of the flush, then of the tags, and more than the entry has tags when it has lost all of them. */
 function judge(found: Found, clocks: readonly number[]): Reading {
-  const tagged = found.entry.tags.length > 0;
-  const judged = { flush: clocks[0] ?? NO_CLOCK, tags: tagged ? clocks.slice(1) : NO_TAGS };
-  return { found, current: isCurrent(found.entry, judged) };
+  const { entry } = found;
+  const { clock, tags } = entry;
+  if ((clocks[0] ?? NO_CLOCK) > clock) return { found, current: false };
+  for (let i = 0; i < tags.length; i += 1) {
+    const tagClock = clocks[i + 1] ?? NO_CLOCK;
+    if (tagClock === NO_CLOCK || tagClock > clock) return { found, current: false };
+  }
+  return { found, current: true };
 }
 
-function sameTags(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((tag, i) => tag === other[i]);
+/** Whether what was asked by the hint is what the entry is judged by. */
+function isFor(hint: Hint | undefined, { tags }: CacheEntry): boolean {
+  if (tags.length === 0) return true;
+  if (hint?.tags.length !== tags.length) return false;
+  for (let i = 0; i < tags.length; i += 1) if (tags[i] !== hint.tags[i]) return false;
+  return true;
+}
+
+function clocksOf(
+  asked: Asked | readonly number[] | Promise<readonly number[]>,
+): readonly number[] | Promise<readonly number[]> {
+  return 'answer' in asked ? (asked.clocks ?? asked.answer) : asked;
+}
+
+function ignore(): void {
+  // Whoever needs it hears of it.
 }

@@ -1,10 +1,19 @@
 /** The second tier: one Redis, whatever its topology. A hit is a plain GET; scripts serve only the rest. */
 import type { Codec, Decoded } from '../codec/index.js';
 import type { RedisClient } from '../connection/index.js';
-import { acquireScript, fillScript, releaseScript, renewScript } from './lease.scripts.js';
+import { inBatches } from '../core/index.js';
+import { acquireScript, fillScript, releaseScript, renewScript } from './loading/lease.scripts.js';
 import type { CacheKeys } from './cache.keys.js';
 import { putScript, removeScript, sha1, swapScript } from './cache.scripts.js';
-import { FAILED, FILLED, HELD, KEEP_FILLED_MS, NOTHING, readRecord, writeRecord } from './lease-record.js';
+import {
+  FAILED,
+  FILLED,
+  HELD,
+  KEEP_FILLED_MS,
+  NOTHING,
+  readRecord,
+  writeRecord,
+} from './loading/lease-record.js';
 import {
   COUNTER_CLOCK,
   isCounter,
@@ -22,6 +31,8 @@ export interface RedisStoreParts {
   readonly keys: CacheKeys;
   readonly codec: Codec;
   readonly schema: number;
+  /** How long the failure of a load is kept for those who wait for it. */
+  readonly keepFailureMs: number;
   wallNow(): number;
 }
 
@@ -30,6 +41,10 @@ const KEEP_NOTHING_MS = 2_000;
 
 /** Somebody else changes the entry at the same time, again and again: then theirs stands. */
 const UPDATE_ATTEMPTS = 5;
+
+const GRANTED: Grant = Object.freeze({ state: 'granted' });
+/** Whoever asks again under the same token is told by the script that the lease is theirs. */
+const REPEATABLE = Object.freeze({ idempotent: true });
 
 const NO_TAGS: readonly string[] = Object.freeze([]);
 const INTEGER = /^-?\d{1,16}$/u;
@@ -42,26 +57,28 @@ export class RedisStore implements Store {
     this.#parts = parts;
   }
 
-  async get(key: string, call?: StoreCall): Promise<Found | undefined> {
-    const bytes = await this.#bytes(key, call);
-    if (bytes === null) return undefined;
-    const decoded = this.#decode(key, bytes);
-    return toFound(decoded instanceof Promise ? await decoded : decoded, bytes);
+  get(key: string, call?: StoreCall): Promise<Found | undefined> {
+    const { keys } = this.#parts;
+    return this.#bytes(key, call).then((bytes) => {
+      if (bytes === null) return undefined;
+      const decoded = this.#decode(key, bytes);
+      if (decoded instanceof Promise) return decoded.then((later) => toFound(later, bytes, keys));
+      return toFound(decoded, bytes, keys);
+    });
   }
 
-  async set(key: string, entry: CacheEntry, call?: StoreCall): Promise<void> {
+  set(key: string, entry: CacheEntry, call?: StoreCall): Promise<void> {
     const { client, keys } = this.#parts;
-    const encoded = this.#encode(key, entry);
-    // Nothing is awaited that is at hand: the command has to leave in the tick of the call.
-    const bytes = encoded instanceof Promise ? await encoded : encoded;
-    const args = { bytes, ttlMs: this.#lifetime(entry), channel: keys.wake(key) };
-    await client.run(putScript, [key, keys.lease(key)], args, call);
+    return this.#encoded(key, entry, (bytes) => {
+      const args = { bytes, ttlMs: this.#lifetime(entry), channel: keys.wake(key) };
+      return client.run(putScript, [key, keys.lease(key)], args, call);
+    });
   }
 
   async remove(names: readonly string[], call?: StoreCall): Promise<number> {
     const { client, keys } = this.#parts;
-    const removed = await Promise.all(
-      names.map((key) => client.run(removeScript, [key, keys.lease(key)], { channel: keys.wake(key) }, call)),
+    const removed = await inBatches(names, (key) =>
+      client.run(removeScript, [key, keys.lease(key)], { channel: keys.wake(key) }, call),
     );
     return removed.reduce((sum, count) => sum + count, 0);
   }
@@ -69,7 +86,8 @@ export class RedisStore implements Store {
   async update(key: string, change: (entry: CacheEntry) => CacheEntry, call?: StoreCall): Promise<boolean> {
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt += 1) {
       const before = await this.#bytes(key, call);
-      const found = before === null ? undefined : toFound(await this.#decode(key, before), before);
+      const found =
+        before === null ? undefined : toFound(await this.#decode(key, before), before, this.#parts.keys);
       if (before === null || found === undefined || isCounter(found.entry)) return false;
       const entry = change(found.entry);
       const bytes = await this.#encode(key, entry);
@@ -79,15 +97,21 @@ export class RedisStore implements Store {
     return false;
   }
 
+  /** Nearly always nobody else wants it; only when something stands there, a script looks at what it is. */
   async acquire(key: string, ask: LeaseAsk): Promise<Grant> {
     const { client, keys } = this.#parts;
-    const { record, leftMs } = await client.run(acquireScript, [keys.lease(key)], {
+    const lease = keys.lease(key);
+    const taken = await client.command('SET', [lease, HELD + ask.token, 'PX', ask.leaseMs, 'NX'], REPEATABLE);
+    if (taken === 'OK') return GRANTED;
+    const { record, leftMs } = await client.run(acquireScript, [lease], {
       token: ask.token,
       leaseMs: ask.leaseMs,
       waitedFor: ask.anyFailure === true ? '*' : (ask.waitedFor ?? ''),
       despite: ask.despite ?? '',
+      // Both are counted in whole milliseconds: rounded this way, a failure of before the call never counts.
+      failedSinceMs: this.#parts.keepFailureMs - Math.floor(ask.waitedMs ?? 0),
     });
-    return record === undefined ? { state: 'granted' } : this.#grant(key, record, leftMs);
+    return record === undefined ? GRANTED : this.#grant(key, record, leftMs);
   }
 
   renew(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -95,24 +119,19 @@ export class RedisStore implements Store {
     return client.run(renewScript, [keys.lease(key)], { token, leaseMs });
   }
 
-  async fill(key: string, entry: CacheEntry, token: string): Promise<boolean> {
+  fill(key: string, entry: CacheEntry, token: string): Promise<boolean> {
     const { client, keys } = this.#parts;
-    const encoded = this.#encode(key, entry);
-    const bytes = encoded instanceof Promise ? await encoded : encoded;
-    const args = {
-      token,
-      bytes,
-      ttlMs: this.#lifetime(entry),
-      keepMs: KEEP_FILLED_MS,
-      channel: keys.wake(key),
-    };
-    return client.run(fillScript, [key, keys.lease(key)], args);
+    return this.#encoded(key, entry, (bytes) => {
+      const ttlMs = this.#lifetime(entry);
+      const args = { token, bytes, ttlMs, keepMs: KEEP_FILLED_MS, channel: keys.wake(key) };
+      return client.run(fillScript, [key, keys.lease(key)], args);
+    });
   }
 
   async release(key: string, token: string, release: Release): Promise<boolean> {
     const { client, keys } = this.#parts;
     const record = await this.#recordOf(key, token, release);
-    const keepMs = release.outcome === 'failed' ? release.keepMs : KEEP_NOTHING_MS;
+    const keepMs = release.outcome === 'failed' ? this.#parts.keepFailureMs : KEEP_NOTHING_MS;
     const args = { token, record, keepMs, channel: keys.wake(key) };
     return client.run(releaseScript, [keys.lease(key)], args);
   }
@@ -132,7 +151,18 @@ export class RedisStore implements Store {
 
   #encode(key: string, entry: CacheEntry): Buffer | Promise<Buffer> {
     const { codec, keys, schema } = this.#parts;
-    return codec.encode(entry.value, { namespace: keys.namespace, key, entry: { ...entry, schema } });
+    const header = schema === 0 ? entry : { ...entry, schema };
+    return codec.encode(entry.value, { namespace: keys.namespace, key, entry: header });
+  }
+
+  /** Nothing is waited for that is at hand: the command has to leave in the tick of the call. */
+  #encoded<T>(key: string, entry: CacheEntry, send: (bytes: Buffer) => Promise<T>): Promise<T> {
+    try {
+      const encoded = this.#encode(key, entry);
+      return encoded instanceof Promise ? encoded.then(send) : send(encoded);
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   #lifetime(entry: CacheEntry): number {
@@ -160,7 +190,7 @@ export class RedisStore implements Store {
   }
 }
 
-function toFound(decoded: Decoded, bytes: Buffer): Found | undefined {
+function toFound(decoded: Decoded, bytes: Buffer, keys: CacheKeys): Found | undefined {
   if (!decoded.ok) return decoded.reason === 'foreign' ? toCounter(bytes) : undefined;
   const { entry, value } = decoded;
   return {
@@ -175,6 +205,7 @@ function toFound(decoded: Decoded, bytes: Buffer): Found | undefined {
       loadMs: entry.loadMs,
       negative: entry.negative,
       tags: entry.tags,
+      tagKeys: entry.tags.length === 0 ? undefined : { madeBy: keys, keys: keys.tags(entry.tags) },
     },
   };
 }

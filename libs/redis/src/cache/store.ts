@@ -22,6 +22,14 @@ export interface CacheEntry {
   /** The loader said that there is nothing. */
   readonly negative: boolean;
   readonly tags: readonly string[];
+  /** Where a store has made them already; good for whoever works with the same keys. */
+  readonly tagKeys?: TagKeys | undefined;
+}
+
+/** The keys of the clocks of some tags. An entry may travel, so it says whose keys they are. */
+interface TagKeys {
+  readonly madeBy: object;
+  readonly keys: readonly string[];
 }
 
 /** What `incr` counts in has no clock of its own and no tags: nothing but its removal invalidates it. */
@@ -31,13 +39,23 @@ export function isCounter(entry: CacheEntry): boolean {
   return entry.clock === COUNTER_CLOCK;
 }
 
-export type Tier = 'l1' | 'l2';
+/** `fallback` is the memory of this process while Redis is away. */
+export type Tier = 'l1' | 'l2' | 'fallback';
 
 export interface Found {
   readonly entry: CacheEntry;
   readonly tier: Tier;
   /** Size as it lies there, encoded: what a near cache counts it by. */
   readonly bytes?: number | undefined;
+}
+
+/** A copy that was right when changes could last be followed. */
+export interface LastKnown<E = CacheEntry> {
+  readonly entry: E;
+  /** For how long nobody can say whether it still is. */
+  readonly doubtfulMs: number;
+  /** Whether to load it anew: one of those who ask is told so, and the next one after that time. */
+  readonly claim: (pauseMs: number) => boolean;
 }
 
 export interface StoreCall {
@@ -64,13 +82,15 @@ export interface LeaseAsk {
   readonly waitedFor?: string | undefined;
   /** Any recent failure counts: for those who have something stale to serve instead. */
   readonly anyFailure?: boolean | undefined;
+  /** How long the caller has been waiting: a load that failed meanwhile has failed for them too. @default 0 */
+  readonly waitedMs?: number | undefined;
   /** The load that is known to have stored something, and the caller does without it. */
   readonly despite?: string | undefined;
 }
 
 /** How a load ended that stored nothing. */
 export type Release =
-  | { readonly outcome: 'failed'; readonly failure: unknown; readonly keepMs: number }
+  | { readonly outcome: 'failed'; readonly failure: unknown }
   | { readonly outcome: 'nothing' }
   /** As if it had not been. */
   | { readonly outcome: 'gone' };
@@ -92,4 +112,11 @@ export interface Store {
   fill(key: string, entry: CacheEntry, token: string): Promise<boolean>;
   /** Ends the lease without a value. @returns whether it was still ours */
   release(key: string, token: string, release: Release): Promise<boolean>;
+
+  /** For when `get` has failed, of stores that hold copies. */
+  lastKnown?(key: string): LastKnown | undefined;
+  /** Takes what is loaded past Redis in place of what `lastKnown` has; asked for before the load begins. */
+  remaker?(key: string): ((entry: CacheEntry) => void) | undefined;
+  /** Copies of these keys go at once, whatever becomes of the keys themselves. */
+  forget?(holds: (key: string) => boolean): void;
 }

@@ -23,9 +23,12 @@ export async function removeUnder(
   parts: SweepParts,
   prefix: readonly (string | number)[] | string | undefined,
 ): Promise<number> {
-  const { keys } = parts;
+  const { keys, store } = parts;
+  const values = keys.valuesUnder(prefix);
+  // Those in this process do not wait for a server to be asked, nor for one that does not answer.
+  store.forget?.(values.holds);
   const fenced = await sweep(parts, keys.leasesUnder(prefix), (lease) => keys.valueOfLease(lease));
-  const removed = await sweep(parts, keys.valuesUnder(prefix), (value) => value);
+  const removed = await sweep(parts, values, (value) => value);
   return fenced + removed;
 }
 

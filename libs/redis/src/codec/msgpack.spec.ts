@@ -53,3 +53,42 @@ describe('loadMsgpackSerializer', () => {
     }
   });
 });
+
+describe('with the package itself', () => {
+  const value = {
+    title: 'Anna Karenina',
+    since: new Date(1_700_000_000_000),
+    tags: new Set(['a', 'b']),
+    pages: new Map([[1, { words: 2n ** 60n }]]),
+    cover: new Uint8Array([1, 2, 3]),
+    numbers: [0, -1, 1.5, Number.MAX_SAFE_INTEGER, Infinity],
+    nothing: null,
+  };
+
+  it('values come out as what they were', async () => {
+    const serializer = await loadMsgpackSerializer({ load: () => import('msgpackr'), trustStore: true });
+    const codec = createCodec({ serializer });
+    const bytes = await codec.encode(value, context);
+    const decoded = await codec.decode(bytes, context);
+    expect(decoded.ok && decoded.value).toEqual({ ...value, cover: expect.anything() as unknown });
+    const cover: unknown = decoded.ok ? Reflect.get(Object(decoded.value), 'cover') : undefined;
+    expect(cover).toBeInstanceOf(Uint8Array);
+    expect([...(cover as Uint8Array)]).toEqual([...value.cover]);
+  });
+
+  it('is found by its name, and each value stands on its own', async () => {
+    const [here, there] = await Promise.all([
+      loadMsgpackSerializer({ trustStore: true }),
+      loadMsgpackSerializer({ trustStore: true }),
+    ]);
+    const codecs = [here, there].map((serializer) => createCodec({ serializer }));
+    for (let i = 0; i < 3; i += 1) {
+      const bytes = await codecs[0]?.encode({ n: i, again: { n: i } }, context);
+      if (bytes === undefined) throw new Error('there is a codec');
+      expect(await codecs[1]?.decode(bytes, context)).toMatchObject({
+        ok: true,
+        value: { n: i, again: { n: i } },
+      });
+    }
+  });
+});

@@ -3,11 +3,11 @@
  * state of the origin, invalidates, and lets the loader go on.
  */
 import assert from 'node:assert/strict';
-import type { CacheService } from '../../../src/cache/index.js';
+import type { CacheContract } from '../../../src/cache/index.js';
 import { cacheOf, elsewhere, pause, SlowOrigin, tagKey, type CacheCase } from './subject.js';
 
 /** Every way to invalidate the key `book:1` that was loaded under the tag `tag`. */
-function invalidations(tag: string): Readonly<Record<string, (cache: CacheService) => Promise<unknown>>> {
+function invalidations(tag: string): Readonly<Record<string, (cache: CacheContract) => Promise<unknown>>> {
   return {
     delete: (cache) => cache.delete('book:1'),
     deleteMany: (cache) => cache.deleteMany(['book:1', 'book:2']),

@@ -1,10 +1,10 @@
 /** What the contract of the cache runs on, and what its cases share. */
-import type { CacheOptions, CacheService } from '../../../src/cache/index.js';
+import type { CacheContract, CacheOptions } from '../../../src/cache/index.js';
 import type { RedisClient } from '../../../src/connection/index.js';
 import type { ContractCase, ContractTools } from '../contract.js';
 
 export interface CacheSubject {
-  readonly cache: CacheService;
+  readonly cache: CacheContract;
   /** The same store from outside: for what others do to it. */
   readonly client: RedisClient;
   /** First segment of all keys. */
@@ -19,12 +19,12 @@ export function cacheOf(
   { cache }: CacheSubject,
   { key }: CacheTools,
   options: CacheOptions = {},
-): CacheService {
+): CacheContract {
   return cache.namespace(key('cache'), { jitter: 0, earlyRefresh: false, ...options });
 }
 
 /** The same named cache in what stands for another process. */
-export async function elsewhere(tools: CacheTools, options: CacheOptions = {}): Promise<CacheService> {
+export async function elsewhere(tools: CacheTools, options: CacheOptions = {}): Promise<CacheContract> {
   const cache = cacheOf(await tools.another(), tools, options);
   // Connected before the case begins: what is to happen meanwhile would otherwise be over.
   await cache.get('connected');

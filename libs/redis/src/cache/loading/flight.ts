@@ -3,12 +3,14 @@
  * before a call began must show in its answer. So callers are numbered, and an answer goes only to those who
  * had joined before the question was sent (a read, a fill), or before the loader began.
  */
-import { abortReason, type Clock, type Timer } from '../core/index.js';
-import { CacheLoadTimeoutError } from './cache.errors.js';
-import type { CacheOutcome, Loader, ResolvedLoad } from './call.options.js';
-import type { Key } from '../connection/index.js';
-import type { CacheEntry } from './store.js';
-import { staleFor } from './validity.js';
+import { abortReason, type Clock, type Timer } from '../../core/index.js';
+import { CacheLoadTimeoutError } from '../cache.errors.js';
+import type { CacheOutcome, Loader, ResolvedLoad } from '../call.options.js';
+import type { Key } from '../../connection/index.js';
+import type { LoadSharing } from '../l1/l1-sharing.js';
+import type { LoadAbort } from './load-abort.js';
+import type { CacheEntry } from '../store.js';
+import { staleFor } from '../validity.js';
 import type { WakeCall } from './wake-calls.js';
 
 export interface Answer {
@@ -29,6 +31,8 @@ export interface LoadRequest {
   readonly unreachable: boolean;
   /** The loader is one for many keys and takes its place under the cap itself. */
   readonly batched: boolean;
+  /** When the call began, by the monotonic clock. */
+  readonly beganAt: number;
   /** It is settled whether the loader of this request is needed now. */
   readonly onDecided: (() => void) | undefined;
 }
@@ -84,7 +88,7 @@ export class Flight {
   /** A load that nobody waits for, and that goes on all the same. */
   background: LoadRequest | undefined;
   /** Aborts the loader that is running. */
-  controller: AbortController | undefined;
+  controller: LoadAbort | undefined;
   call: WakeCall | undefined;
   /** The load of others that is waited for. */
   waitedFor: string | undefined;
@@ -98,12 +102,15 @@ export class Flight {
   /** Somebody may have stored something since the callers have looked. */
   lookAgain = false;
   readonly #clock: Clock;
+  readonly #sharing: LoadSharing;
   #callers: Caller[] = [];
   #numbers = 0;
+  #latestAt = -Infinity;
 
-  constructor(key: string, clock: Clock) {
+  constructor(key: string, clock: Clock, sharing: LoadSharing) {
     this.key = key;
     this.#clock = clock;
+    this.#sharing = sharing;
   }
 
   get wanted(): boolean {
@@ -124,7 +131,13 @@ export class Flight {
     return this.#numbers;
   }
 
+  /** How long the latest of the callers has been waiting: what failed meanwhile has failed for all of them. */
+  get waitedMs(): number {
+    return this.awaited ? Math.max(0, this.#clock.now() - this.#latestAt) : 0;
+  }
+
   join(request: LoadRequest): Promise<Answer> {
+    this.#latestAt = Math.max(this.#latestAt, request.beganAt);
     return new Promise((resolve, reject) => {
       const caller = new Caller(this.#numbers, request, { resolve, reject });
       this.#numbers += 1;
@@ -134,7 +147,10 @@ export class Flight {
   }
 
   deliver(cut: number, answer: Answer): void {
-    for (const caller of this.#take(cut)) caller.resolve(answer);
+    const callers = this.#take(cut);
+    // Before the first of them runs on, and may change what it was given.
+    const values = this.#sharing.deal(answer.value, callers.length);
+    callers.forEach((caller, i) => caller.resolve({ value: values[i], outcome: answer.outcome }));
   }
 
   fail(cut: number, error: unknown): void {
@@ -183,7 +199,7 @@ export class Flight {
     this.#callers = this.#callers.filter((other) => other !== caller);
     settle();
     if (this.wanted) return;
-    this.controller?.abort(new Error('nobody waits for this load any more'));
+    this.controller?.abandon(new Error('nobody waits for this load any more'));
     this.call?.ring();
   }
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { FakeClock } from '../../testing/fake-clock.js';
-import type { TrackOptions, TrackingState } from '../connection/index.js';
+import { FakeClock } from '../../../testing/fake-clock.js';
+import type { TrackOptions, TrackingState } from '../../connection/index.js';
 import { NearCache, type NearCacheOptions } from './l1-near-cache.js';
 import { L1Tracking } from './l1-tracking.js';
 import { resolveL1 } from './l1.options.js';
-import { COUNTER_CLOCK, type CacheEntry, type Found, type Store } from './store.js';
-import type { TagClocks } from './tag-clocks.js';
+import { COUNTER_CLOCK, type CacheEntry, type Found, type Store } from '../store.js';
+import type { TagClocks } from '../tag-clocks.js';
 import { TrackedTags } from './tracked-tags.js';
 
 const PREFIX = 'n:v1:cache:';
@@ -244,8 +244,9 @@ describe('while changes can not be followed', () => {
   });
 
   it('nobody follows beyond the prefixes that are tracked', () => {
-    const tracking = new L1Tracking(new TrackedByHand().client, [PREFIX]);
-    const follower = { prefix: 'm:', invalidate: () => undefined, invalidateAll: () => undefined };
+    const tracking = new L1Tracking(new TrackedByHand().client, { prefixes: [PREFIX] });
+    const nothing = (): undefined => undefined;
+    const follower = { prefix: 'm:', invalidate: nothing, invalidateAll: nothing, doubt: nothing };
     expect(() => tracking.follow(follower)).toThrow("'m:' is not below");
   });
 
@@ -287,7 +288,7 @@ describe('writing', () => {
 describe('tag clocks', () => {
   function openTags(maxTags?: number) {
     const redis = new TrackedByHand();
-    const tracking = new L1Tracking(redis.client, ['n:v1:tag:']);
+    const tracking = new L1Tracking(redis.client, { prefixes: ['n:v1:tag:'] });
     const lying = new Map<string, number>();
     let asked = 0;
     let release: (() => void) | undefined;

@@ -2,8 +2,8 @@
  * Waiting for somebody else's load by push. A message says only that something has happened to a lease; what,
  * is asked of the lease itself, so nothing is decided on a message that came late or not at all.
  */
-import type { RedisClient, Subscription } from '../connection/index.js';
-import type { Clock, Timer } from '../core/index.js';
+import type { RedisClient, Subscription } from '../../connection/index.js';
+import type { Clock, Timer } from '../../core/index.js';
 
 /** Signals of one channel, as long as somebody waits. */
 export class WakeCall {

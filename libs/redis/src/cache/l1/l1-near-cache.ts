@@ -7,13 +7,14 @@
  * const cache = new CacheService({ client, namespace: 'app', tiers: near.tiers });
  * ```
  */
-import type { RedisClient } from '../connection/index.js';
-import { systemClock, type Clock } from '../core/index.js';
+import type { RedisClient } from '../../connection/index.js';
+import { systemClock, type Clock } from '../../core/index.js';
 import { L1Tracking, type L1TrackingStatus } from './l1-tracking.js';
-import type { ResolvedL1 } from './l1.options.js';
+import type { Isolation, ResolvedL1 } from './l1.options.js';
 import { MemoryStore, type MemoryStats } from './memory-store.js';
-import type { CacheEntry, Store } from './store.js';
-import type { TagClocks } from './tag-clocks.js';
+import type { L1Summary } from '../cache-stats.js';
+import type { CacheEntry, Store } from '../store.js';
+import type { TagClocks } from '../tag-clocks.js';
 import { TieredStore } from './tiered-store.js';
 import { TrackedTags } from './tracked-tags.js';
 
@@ -25,7 +26,11 @@ export interface NearCacheOptions {
 
 /** A cache without L1. */
 export interface NearBase {
-  readonly keys: { readonly tracked: { readonly values: string; readonly clocks: string } };
+  readonly keys: {
+    readonly tracked: { readonly values: string; readonly clocks: string };
+    /** Channel of the bus. */
+    readonly bus?: string;
+  };
   readonly store: Store;
   readonly clocks: TagClocks;
 }
@@ -33,6 +38,14 @@ export interface NearBase {
 export interface L1Stats extends MemoryStats, L1TrackingStatus {
   /** Tag clocks held. */
   readonly clocks: number;
+}
+
+/** A cache with L1. */
+export interface NearTiers {
+  readonly store: Store;
+  readonly clocks: TagClocks;
+  readonly isolation: Isolation;
+  stats(): L1Summary;
 }
 
 interface Parts {
@@ -43,20 +56,24 @@ interface Parts {
 export class NearCache {
   readonly #client: RedisClient;
   readonly #clock: Clock;
+  readonly #l1: ResolvedL1;
   readonly #memory: MemoryStore<CacheEntry>;
   #parts: Parts | undefined;
 
   constructor({ client, l1, clock = systemClock }: NearCacheOptions) {
     this.#client = client;
     this.#clock = clock;
+    this.#l1 = l1;
     this.#memory = new MemoryStore(l1, clock);
   }
 
   /** Puts L1 in front of a cache; all caches have to be of one namespace. */
-  readonly tiers = ({ keys, store, clocks }: NearBase): { store: Store; clocks: TagClocks } => {
-    const { tracking, tags } = (this.#parts ??= this.#begin(keys.tracked));
+  readonly tiers = ({ keys, store, clocks }: NearBase): NearTiers => {
+    const { tracking, tags } = (this.#parts ??= this.#begin(keys));
     const [memory, clock] = [this.#memory, this.#clock];
-    return { store: new TieredStore(store, { tracking, memory, clock }), clocks: tags.over(clocks) };
+    const tiered = new TieredStore(store, { tracking, memory, clock });
+    const { isolation } = this.#l1;
+    return { store: tiered, clocks: tags.over(clocks), isolation, stats: () => this.stats() };
   };
 
   /** Begins to follow Redis at once; otherwise the first read does. */
@@ -66,7 +83,12 @@ export class NearCache {
 
   stats(): L1Stats {
     const { tracking, tags } = this.#parts ?? {};
-    const idle: L1TrackingStatus = { state: 'lost', reason: 'not started', interruptions: 0 };
+    const idle: L1TrackingStatus = {
+      state: 'lost',
+      reason: 'not started',
+      by: undefined,
+      interruptions: 0,
+    };
     return { ...this.#memory.stats(), ...(tracking?.status() ?? idle), clocks: tags?.size ?? 0 };
   }
 
@@ -75,13 +97,21 @@ export class NearCache {
     await this.#parts?.tracking.close();
   }
 
-  #begin({ values, clocks }: NearBase['keys']['tracked']): Parts {
-    const tracking = new L1Tracking(this.#client, [values, clocks]);
+  #begin({ tracked: { values, clocks }, bus }: NearBase['keys']): Parts {
     const memory = this.#memory;
+    const { sync, busTtlMs } = this.#l1;
+    const tracking = new L1Tracking(this.#client, {
+      prefixes: [values, clocks],
+      sync,
+      channel: bus,
+      onSource: (source) => memory.limitLife(source === 'bus' ? busTtlMs : Infinity),
+      clock: this.#clock,
+    });
     tracking.follow({
       prefix: values,
       invalidate: (key) => memory.invalidate(key),
       invalidateAll: () => memory.invalidateAll(),
+      doubt: () => memory.doubt(),
     });
     return { tracking, tags: new TrackedTags({ tracking, prefix: clocks }) };
   }

@@ -3,7 +3,7 @@
  * pass through otherwise. Nothing is kept of what this process writes; the next read keeps what then lies there
  * (why, says memory-store.ts).
  */
-import { systemClock, type Clock } from '../core/index.js';
+import { systemClock, type Clock } from '../../core/index.js';
 import type { L1Tracking } from './l1-tracking.js';
 import type { MemoryStore } from './memory-store.js';
 import {
@@ -11,11 +11,12 @@ import {
   type CacheEntry,
   type Found,
   type Grant,
+  type LastKnown,
   type LeaseAsk,
   type Release,
   type Store,
   type StoreCall,
-} from './store.js';
+} from '../store.js';
 
 export interface TieredOptions {
   readonly tracking: L1Tracking;
@@ -43,7 +44,7 @@ export class TieredStore implements Store {
   get(key: string, call?: StoreCall): Found | undefined | Promise<Found | undefined> {
     if (!this.#tracking.active) {
       this.#tracking.start();
-      return this.#inner.get(key, call);
+      return this.#memory.doubtful ? this.#getInDoubt(key, call) : this.#inner.get(key, call);
     }
     const entry = this.#memory.get(key);
     if (entry !== undefined) return { entry, tier: 'l1' };
@@ -82,6 +83,27 @@ export class TieredStore implements Store {
     return this.#inner.release(key, token, release);
   }
 
+  lastKnown(key: string): LastKnown | undefined {
+    return this.#memory.lastKnown(key);
+  }
+
+  remaker(key: string): ((entry: CacheEntry) => void) | undefined {
+    return this.#memory.remaker(key);
+  }
+
+  forget(holds: (key: string) => boolean): void {
+    this.#memory.invalidateWhere(holds);
+  }
+
+  async #getInDoubt(key: string, call: StoreCall | undefined): Promise<Found | undefined> {
+    const since = this.#memory.begin();
+    const found = await this.#inner.get(key, call);
+    const { entry, bytes = UNKNOWN_BYTES } = found ?? {};
+    const kept = entry === undefined || isCounter(entry) ? undefined : entry;
+    const handed = this.#memory.answered(key, kept, { since, bytes });
+    return found === undefined || handed === undefined ? found : { ...found, entry: handed };
+  }
+
   /** A loss of tracking meanwhile has raised the epoch of every key, so it needs no look of its own. */
   #keep(key: string, found: Found | undefined, since: number): Found | undefined {
     // Counters are changed past the store, and by the next caller anyway.
@@ -94,13 +116,25 @@ export class TieredStore implements Store {
 
   /**
    * Whoever was told that a change is done may not read what was before it, so this does not wait for Redis to
-   * announce it. When it failed, it may have been done all the same.
+   * announce it, and the others are told before. When it failed, it may have been done all the same.
    */
   async #change<T>(keys: readonly string[], change: Promise<T>): Promise<T> {
+    // A copy in doubt is not served on for as long as the change takes to fail.
+    if (!this.#tracking.active) this.#drop(keys);
     try {
-      return await change;
+      const result = await change;
+      const telling = this.#tracking.announce(keys);
+      if (telling !== undefined) await telling;
+      return result;
+    } catch (error) {
+      this.#tracking.announce(keys)?.catch(() => undefined);
+      throw error;
     } finally {
-      for (const key of keys) this.#memory.invalidate(key);
+      this.#drop(keys);
     }
+  }
+
+  #drop(keys: readonly string[]): void {
+    for (const key of keys) this.#memory.invalidate(key);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FakeClock } from '../../testing/fake-clock.js';
+import { FakeClock } from '../../../testing/fake-clock.js';
 import { resolveL1, type L1Options } from './l1.options.js';
 import { MemoryStore, type Holdable } from './memory-store.js';
 

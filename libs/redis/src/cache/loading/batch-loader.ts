@@ -2,8 +2,8 @@
  * One loader call for many keys. Every missing key has a load of its own, with lease and fence; here those
  * that fell to this process meet, and when it is clear for each whether it did, the loader is called once.
  */
-import type { Key } from '../connection/index.js';
-import type { LoadContext, Loader } from './call.options.js';
+import type { Key } from '../../connection/index.js';
+import type { LoadContext, Loader } from '../call.options.js';
 import type { LoadSlots } from './load-slots.js';
 import { isInsideLoad } from './loader-run.js';
 
@@ -68,7 +68,7 @@ export class BatchLoader {
     for (const { signal } of wanted) signal.addEventListener('abort', onAbort, { once: true });
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#slots?.take(controller.signal);
+      leave = await this.#slots?.take(controller);
       const values = await this.#load(
         wanted.map(({ key }) => key),
         { signal: controller.signal },

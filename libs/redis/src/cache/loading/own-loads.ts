@@ -2,18 +2,20 @@
  * A load that fell to this process: the loader runs, and what it brings is stored, if nothing of it was
  * invalidated meanwhile, and handed to those who may have it.
  */
-import type { Clock, Timer } from '../core/index.js';
-import type { CacheKeys } from './cache.keys.js';
-import type { ResolvedCache } from './cache.options.js';
-import type { CacheCounters } from './cache-stats.js';
-import { lifetimeOf } from './call.options.js';
+import type { Clock, Timer } from '../../core/index.js';
+import type { CacheKeys } from '../cache.keys.js';
+import type { ResolvedCache } from '../cache.options.js';
+import type { CacheCounters } from '../cache-stats.js';
+import { codeOf, type EventDetail } from '../cache-events.js';
+import { lifetimeOf } from '../call.options.js';
 import { jittered } from './early-refresh.js';
-import type { Fence } from './fence.js';
+import type { Fence } from '../fence.js';
 import type { Answer, Flight, LoadRequest } from './flight.js';
+import { LoadAbort } from './load-abort.js';
 import { describeFailure } from './load-failure.js';
 import type { LoadSlots } from './load-slots.js';
 import { isInsideLoad, runLoader, type LoadResult } from './loader-run.js';
-import type { CacheEntry, Store } from './store.js';
+import type { CacheEntry, Store } from '../store.js';
 
 export interface OwnLoadsParts {
   readonly store: Store;
@@ -25,7 +27,7 @@ export interface OwnLoadsParts {
   readonly clock: Clock;
   readonly random: () => number;
   /** Told of what nobody is there to hear. */
-  readonly report: (what: string, outcome: string) => void;
+  readonly report: (what: string, outcome: string, detail?: EventDetail) => void;
 }
 
 /** Our lease, and the clock that was read with it, before the loader runs. */
@@ -44,9 +46,6 @@ interface Loaded {
 }
 
 type LoadedValue = Extract<LoadResult, { kind: 'value' }>;
-
-/** Those who wait elsewhere ask about a failure within this time. */
-const LEAST_FAILURE_MS = 2_000;
 
 export class OwnLoads {
   readonly #parts: OwnLoadsParts;
@@ -75,29 +74,42 @@ export class OwnLoads {
   async alone(flight: Flight, request: LoadRequest): Promise<void> {
     const outcome = flight.reachable ? 'loaded' : 'bypass';
     if (outcome === 'bypass') this.#parts.counters.add('bypassed');
+    const remake = this.#parts.store.remaker?.(flight.key);
     const { result, began, aborted } = await this.#load(flight, request);
     flight.background = undefined;
     flight.lookAgain = true;
     if (aborted) return;
-    if (result.kind === 'failed') flight.fail(flight.cut, result.error);
-    else flight.deliver(began, { value: result.value, outcome });
+    if (result.kind === 'failed') {
+      flight.fail(flight.cut, result.error);
+      return;
+    }
+    if (!result.skipped && result.value !== undefined) {
+      remake?.(this.#entryOf(result, { token: '', clock: this.#parts.fence.seen, request }));
+    }
+    flight.deliver(began, { value: result.value, outcome });
   }
 
   async #load(flight: Flight, request: LoadRequest): Promise<Loaded> {
     const { slots, counters, clock } = this.#parts;
-    const controller = new AbortController();
-    flight.controller = controller;
+    const abort = new LoadAbort();
+    flight.controller = abort;
     flight.settleOnLoaderOf(request);
     let leave: (() => void) | undefined;
     try {
-      if (!request.batched && !isInsideLoad()) leave = await slots.take(controller.signal);
+      if (!request.batched && !isInsideLoad()) {
+        const taken = slots.take(abort);
+        leave = taken instanceof Promise ? await taken : taken;
+      }
       const began = flight.cut;
       counters.add('loads');
-      const result = await runLoader(request, { signal: controller.signal, clock });
+      const startedAt = clock.now();
+      const result = await runLoader(request, { abort, clock });
+      const loaded = result.kind === 'failed' ? codeOf(result.error) : 'ok';
+      this.#parts.report('load', loaded, { key: request.key, durationMs: clock.now() - startedAt });
       if (result.kind === 'failed') counters.add('loadFailures');
-      return { result, began, aborted: controller.signal.aborted };
+      return { result, began, aborted: abort.abandoned };
     } catch (error) {
-      return { result: { kind: 'failed', error }, began: flight.cut, aborted: controller.signal.aborted };
+      return { result: { kind: 'failed', error }, began: flight.cut, aborted: abort.abandoned };
     } finally {
       leave?.();
       flight.busy = false;
@@ -106,11 +118,10 @@ export class OwnLoads {
   }
 
   async #shareFailure(flight: Flight, lease: Lease, error: unknown): Promise<void> {
-    const { store, settings, report } = this.#parts;
-    const keepMs = Math.max(settings.retryAfterMs, LEAST_FAILURE_MS);
+    const { store, report } = this.#parts;
     if (!flight.awaited) report('load-failed', nameOf(error));
     const failure = describeFailure(error);
-    const releasing = store.release(flight.key, lease.token, { outcome: 'failed', failure, keepMs });
+    const releasing = store.release(flight.key, lease.token, { outcome: 'failed', failure });
     flight.fail(flight.cut, error);
     await releasing.catch(() => this.#parts.counters.add('failures'));
   }
@@ -143,14 +154,16 @@ export class OwnLoads {
     try {
       await this.#registerLateTags(lease, result);
       const asOf = flight.cut;
-      if (await this.#fill(flight.key, entry, lease)) cut = asOf;
-      else counters.add('refusedFills');
+      if (await this.#fill(flight.key, entry, lease)) {
+        cut = asOf;
+        this.#parts.report('save', 'ok', { key: flight.key, by: 'load' });
+      } else counters.add('refusedFills');
     } catch (error) {
       const unstorable = Reflect.get(Object(error), 'code') === 'VALUE_UNSERIALIZABLE';
       counters.add(unstorable ? 'unstorable' : 'failures');
       if (unstorable) await this.#giveBack(flight.key, lease.token);
       this.#parts.report('not-stored', nameOf(error));
-      if (settings.strict) flight.fail(flight.cut, error);
+      if (settings.strict && !unstorable) flight.fail(flight.cut, error);
     }
     flight.deliver(cut, answer);
   }
@@ -162,11 +175,11 @@ export class OwnLoads {
   /** Stores it, and looks at the tags once more: a fence in another slot can not be part of the same step. */
   async #fill(key: string, entry: CacheEntry, lease: Lease): Promise<boolean> {
     const { store, fence } = this.#parts;
-    const [stored, holds] = await Promise.all([
-      store.fill(key, entry, lease.token),
-      fence.holds(this.#parts.keys.tags(entry.tags), entry.clock),
-    ]);
-    return stored && holds;
+    const filling = store.fill(key, entry, lease.token);
+    const holding = fence.holds(this.#parts.keys.tags(entry.tags), entry.clock);
+    holding.catch(ignore);
+    const stored = await filling;
+    return (await holding) && stored;
   }
 
   /** Tags that were known only after the load. */
@@ -223,6 +236,10 @@ export class OwnLoads {
     this.#parts.counters.add('failures');
     return false;
   };
+}
+
+function ignore(): void {
+  // Whoever needs it hears of it.
 }
 
 function nameOf(error: unknown): string {

@@ -1,6 +1,6 @@
 /** Options of the near cache (L1), as users write them and as it uses them. See docs/near-cache.md. */
-import { parsePositiveDuration, type Duration } from '../core/index.js';
-import { InvalidCacheOptionsError } from './cache.errors.js';
+import { parsePositiveDuration, type Duration } from '../../core/index.js';
+import { InvalidCacheOptionsError } from '../cache.errors.js';
 
 /**
  * How callers are kept from changing what others read.
@@ -11,6 +11,15 @@ import { InvalidCacheOptionsError } from './cache.errors.js';
  */
 export type Isolation = 'frozen' | 'copy' | 'shared';
 
+/**
+ * How this process hears of what others change.
+ *
+ * - `auto`: by tracking, or by the bus where the server refuses tracking.
+ * - `tracking`: Redis announces every change, by whomever; without that there are no copies.
+ * - `bus`: processes of this package announce to each other what they change.
+ */
+export type L1Sync = 'auto' | 'tracking' | 'bus';
+
 export interface L1Options {
   /** Entries kept; beyond it those used least recently go. @default 10_000 */
   maxEntries?: number;
@@ -20,6 +29,10 @@ export interface L1Options {
   ttl?: Duration;
   /** @default 'frozen' */
   isolation?: Isolation;
+  /** The same in all processes that share a namespace. @default 'auto' */
+  sync?: L1Sync;
+  /** As `ttl`, while the bus is what is heard: it tells nothing of what others do by hand. @default '10s' */
+  busTtl?: Duration;
 }
 
 export interface ResolvedL1 {
@@ -27,6 +40,8 @@ export interface ResolvedL1 {
   readonly maxBytes: number;
   readonly ttlMs: number;
   readonly isolation: Isolation;
+  readonly sync: L1Sync;
+  readonly busTtlMs: number;
 }
 
 export const L1_DEFAULTS = {
@@ -34,25 +49,30 @@ export const L1_DEFAULTS = {
   maxBytes: 64 * 1024 * 1024,
   ttl: '1m',
   isolation: 'frozen',
+  sync: 'auto',
+  busTtl: '10s',
 } as const satisfies Required<L1Options>;
 
 const ISOLATIONS: readonly string[] = ['frozen', 'copy', 'shared'];
+const SYNCS: readonly string[] = ['auto', 'tracking', 'bus'];
 
 /** `false` for no near cache. */
 export function resolveL1(options: L1Options | false = {}): ResolvedL1 | false {
   if (options === false) return false;
   const given = { ...L1_DEFAULTS, ...options };
-  if (!ISOLATIONS.includes(given.isolation)) {
-    throw new InvalidCacheOptionsError(
-      `cache.l1.isolation: '${given.isolation}' is not one of ${ISOLATIONS.join(', ')}`,
-    );
-  }
   return {
     maxEntries: positiveInteger(given.maxEntries, 'l1.maxEntries'),
     maxBytes: positiveInteger(given.maxBytes, 'l1.maxBytes'),
     ttlMs: parsePositiveDuration(given.ttl, 'l1.ttl'),
-    isolation: given.isolation,
+    isolation: oneOf(given.isolation, ISOLATIONS, 'l1.isolation'),
+    sync: oneOf(given.sync, SYNCS, 'l1.sync'),
+    busTtlMs: parsePositiveDuration(given.busTtl, 'l1.busTtl'),
   };
+}
+
+function oneOf<T extends string>(value: T, allowed: readonly string[], name: string): T {
+  if (allowed.includes(value)) return value;
+  throw new InvalidCacheOptionsError(`cache.${name}: '${value}' is not one of ${allowed.join(', ')}`);
 }
 
 function positiveInteger(value: number, name: string): number {

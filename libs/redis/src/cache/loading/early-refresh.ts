@@ -1,5 +1,5 @@
 /** When to load again, and how long to keep: small pure rules with a random part. */
-import type { CacheEntry } from './store.js';
+import type { CacheEntry } from '../store.js';
 
 /**
  * XFetch: the nearer the expiry and the slower the loader, the likelier one of many readers refreshes ahead of

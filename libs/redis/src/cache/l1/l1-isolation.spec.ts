@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { createCodec } from '../codec/index.js';
+import { createCodec } from '../../codec/index.js';
 import { copyOf, freezeDeep, isCopyable } from './l1-isolation.js';
 
 class Money {

@@ -1,5 +1,10 @@
 /** The cap on loaders that run at the same time: more wait in the order they came. */
-import { abortReason } from '../core/index.js';
+import { abortReason } from '../../core/index.js';
+
+/** Its signal is looked at only when there is something to wait for. */
+export interface Abortable {
+  readonly signal: AbortSignal;
+}
 
 interface Waiting {
   readonly enter: () => void;
@@ -19,8 +24,8 @@ export class LoadSlots {
   }
 
   /** @returns what gives the slot back, once */
-  take(signal: AbortSignal): (() => void) | Promise<() => void> {
-    if (this.#taken >= this.#limit) return this.#wait(signal);
+  take(load: Abortable): (() => void) | Promise<() => void> {
+    if (this.#taken >= this.#limit) return this.#wait(load.signal);
     this.#taken += 1;
     return this.#release();
   }

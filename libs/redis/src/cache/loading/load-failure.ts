@@ -1,5 +1,5 @@
 /** How the failure of a load travels to other processes: name, message and code, and nothing else. */
-import { safeMessage } from '../core/index.js';
+import { safeMessage } from '../../core/index.js';
 
 export interface LoadFailure {
   readonly name: string;

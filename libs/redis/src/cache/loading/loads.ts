@@ -2,22 +2,24 @@
  * One load for one key in the whole fleet. In this process all callers of a key share a flight; between
  * processes a lease says who loads, and the others wait for its end. See docs/cache.md for the protocol.
  */
-import { abortReason, type Timer } from '../core/index.js';
-import { CacheClosedError, RecursiveLoadError } from './cache.errors.js';
-import { lifetimeOf } from './call.options.js';
+import { abortReason, type Timer } from '../../core/index.js';
+import { CacheClosedError, RecursiveLoadError } from '../cache.errors.js';
+import { lifetimeOf } from '../call.options.js';
 import { Flight, type Answer, type LoadRequest } from './flight.js';
 import { reviveFailure } from './load-failure.js';
 import { isLoadingAround, outsideLoads } from './loader-run.js';
 import { OwnLoads, type OwnLoadsParts } from './own-loads.js';
-import type { Reader } from './reader.js';
-import type { Grant } from './store.js';
+import type { LoadSharing } from '../l1/l1-sharing.js';
+import type { Reader } from '../reader.js';
+import type { Grant } from '../store.js';
 import { Tokens } from './tokens.js';
-import { freshness } from './validity.js';
+import { freshness } from '../validity.js';
 import type { WakeCalls } from './wake-calls.js';
 
 export interface LoadsParts extends OwnLoadsParts {
   readonly reader: Reader;
   readonly wakes: WakeCalls;
+  readonly sharing: LoadSharing;
 }
 
 /** So often a flight waits for loads of others that bring nothing, before it loads without a lease. */
@@ -90,12 +92,12 @@ export class Loads {
   #end(flight: Flight): void {
     flight.background = undefined;
     flight.fail(flight.cut, closed());
-    flight.controller?.abort(closed());
+    flight.controller?.abandon(closed());
     flight.call?.ring();
   }
 
   #open(request: LoadRequest): Flight {
-    const flight = new Flight(request.key, this.#parts.clock);
+    const flight = new Flight(request.key, this.#parts.clock, this.#parts.sharing);
     flight.reachable = !request.unreachable;
     this.#flights.set(request.key, flight);
     return flight;
@@ -149,17 +151,22 @@ export class Loads {
     const { store, fence, settings, keys } = this.#parts;
     const tagKeys = keys.tags(request.options.tags);
     const lifetimeMs = lifetimeOf(request.options);
-    const [grant, clock, unregistered] = await Promise.all([
-      store.acquire(flight.key, {
-        token,
-        leaseMs: settings.leaseMs,
-        waitedFor: flight.waitedFor,
-        despite: flight.despite,
-        anyFailure: request.stale !== undefined,
-      }),
-      fence.now(),
-      fence.unregistered(tagKeys, lifetimeMs),
-    ]);
+    const asking = store.acquire(flight.key, {
+      token,
+      leaseMs: settings.leaseMs,
+      waitedFor: flight.waitedFor,
+      despite: flight.despite,
+      anyFailure: request.stale !== undefined,
+      waitedMs: flight.waitedMs,
+    });
+    const reading = fence.now();
+    const looking = fence.unregistered(tagKeys, lifetimeMs);
+    // All three leave in this tick; when one fails, nobody waits for the others.
+    reading.catch(ignore);
+    looking.catch(ignore);
+    const grant = await asking;
+    const clock = await reading;
+    const unregistered = await looking;
     if (grant.state === 'granted' && unregistered.length > 0) {
       await fence.register(unregistered, clock, lifetimeMs);
     }
@@ -241,4 +248,8 @@ function recursive(): RecursiveLoadError {
   return new RecursiveLoadError('a loader asked for the key that it is loading', {
     hint: 'let it read the origin, or give the inner value a key of its own',
   });
+}
+
+function ignore(): void {
+  // Whoever needs it hears of it.
 }

@@ -1,10 +1,11 @@
 /**
  * The clocks of tags, held in this process while Redis announces their changes: a tagged hit then asks nobody.
- * A clock that does not exist is held as such, since its creation is announced too.
+ * A clock that does not exist is held as such, since its creation is announced too. While nothing is announced
+ * they judge what is in doubt (memory-store.ts), and nothing else.
  */
 import { EpochTable } from './l1-epochs.js';
 import type { Follower, L1Tracking } from './l1-tracking.js';
-import type { TagClocks } from './tag-clocks.js';
+import type { TagClocks } from '../tag-clocks.js';
 
 export interface TrackedTagsOptions {
   readonly tracking: L1Tracking;
@@ -23,6 +24,7 @@ export class TrackedTags implements Follower {
   readonly #maxTags: number;
   readonly #known = new Map<string, number>();
   readonly #epochs = new EpochTable();
+  #inDoubt = false;
 
   constructor({ tracking, prefix, maxTags = MAX_TAGS }: TrackedTagsOptions) {
     this.prefix = prefix;
@@ -32,7 +34,7 @@ export class TrackedTags implements Follower {
   }
 
   get size(): number {
-    return this.#known.size;
+    return this.#inDoubt ? 0 : this.#known.size;
   }
 
   /** These clocks, asked for below only when they are not held. */
@@ -43,6 +45,9 @@ export class TrackedTags implements Follower {
         this.invalidate(key);
         inner.invalidate?.(key);
       },
+      held: (key) => (this.#tracking.active ? this.#known.get(key) : undefined),
+      announce: (keys) => this.#tracking.announce(keys),
+      lastKnown: (keys) => this.#lastKnown(keys),
     };
   }
 
@@ -55,10 +60,17 @@ export class TrackedTags implements Follower {
   invalidateAll(): void {
     this.#epochs.invalidateAll();
     this.#known.clear();
+    this.#inDoubt = false;
+  }
+
+  doubt(): void {
+    this.#epochs.invalidateAll();
+    this.#inDoubt = true;
   }
 
   #read(keys: readonly string[], inner: TagClocks): readonly number[] | Promise<readonly number[]> {
-    if (!this.#tracking.active) return inner.read(keys);
+    if (!this.#tracking.active)
+      return this.#inDoubt && this.#known.size > 0 ? this.#readInDoubt(keys, inner) : inner.read(keys);
     const clocks: number[] = [];
     for (const key of keys) {
       const clock = this.#known.get(key);
@@ -78,6 +90,30 @@ export class TrackedTags implements Follower {
       this.#makeRoom(key);
       this.#known.set(key, clock);
     });
+    return clocks;
+  }
+
+  /** What Redis says of a clock in doubt counts for the copies in doubt too. */
+  async #readInDoubt(keys: readonly string[], inner: TagClocks): Promise<readonly number[]> {
+    const since = this.#epochs.now();
+    const clocks = await inner.read(keys);
+    keys.forEach((key, i) => {
+      const clock = clocks[i];
+      if (clock === undefined || !this.#known.has(key)) return;
+      if (this.#epochs.unchangedSince(since, key)) this.#known.set(key, clock);
+    });
+    return clocks;
+  }
+
+  /** All of them or nothing: a clock that this process has moved, or tried to, is not known any more. */
+  #lastKnown(keys: readonly string[]): readonly number[] | undefined {
+    if (!this.#inDoubt) return undefined;
+    const clocks: number[] = [];
+    for (const key of keys) {
+      const clock = this.#known.get(key);
+      if (clock === undefined) return undefined;
+      clocks.push(clock);
+    }
     return clocks;
   }
 

@@ -4,7 +4,7 @@
  *
  * Each of them may be run twice: after a lost answer the client repeats it and gets the same answer again.
  */
-import { defineScript, replyItems, type ScriptKeyspace } from '../connection/index.js';
+import { defineScript, replyItems, type ScriptKeyspace } from '../../connection/index.js';
 import { FAILED, FILLED, HELD, NOTHING, readRecord, TOKEN_LENGTH, writeRecord } from './lease-record.js';
 
 type Lease = readonly [lease: string];
@@ -25,6 +25,8 @@ export interface AcquireArgs {
   /** Empty for none, `'*'` for any. */
   readonly waitedFor: string;
   readonly despite: string;
+  /** A failure that is to be kept for longer than this yet is so recent that the caller was waiting when it happened. */
+  readonly failedSinceMs: number;
 }
 
 export interface Acquired {
@@ -43,31 +45,44 @@ if held then
   local stands = false
   if state == '${HELD}' then stands = owner ~= ARGV[1]
   elseif state == '${FILLED}' then stands = owner ~= ARGV[4]
-  elseif state == '${FAILED}' then stands = owner == ARGV[3] or ARGV[3] == '*'
+  elseif state == '${FAILED}' then stands = owner == ARGV[3] or ARGV[3] == '*' or redis.call('PTTL', KEYS[1]) > tonumber(ARGV[5])
   elseif state == '${NOTHING}' then stands = owner == ARGV[3] end
   if stands then return {held, redis.call('PTTL', KEYS[1])} end
 end
 redis.call('SET', KEYS[1], '${HELD}' .. ARGV[1], 'PX', ARGV[2])
 return {false, ARGV[2]}`,
-  args: ({ token, leaseMs, waitedFor, despite }: AcquireArgs) => [token, leaseMs, waitedFor, despite],
+  args: ({ token, leaseMs, waitedFor, despite, failedSinceMs }: AcquireArgs) => [
+    token,
+    leaseMs,
+    waitedFor,
+    despite,
+    failedSinceMs,
+  ],
   decode: (reply): Acquired => {
     const [record, left] = replyItems(reply);
     return { record: Buffer.isBuffer(record) ? record : undefined, leftMs: Number(left) };
   },
   twin: (keyspace, [lease]: Lease, args) => {
     const held = bytesAt(keyspace, lease);
-    if (held !== undefined && standsInTheWay(held, args)) return [held, keyspace.call('PTTL', lease)];
+    const left = keyspace.call('PTTL', lease);
+    if (held !== undefined && standsInTheWay(held, Number(left), args)) return [held, left];
     keyspace.call('SET', lease, writeRecord(HELD, args.token), 'PX', args.leaseMs);
     return [null, String(args.leaseMs)];
   },
   idempotent: true,
 });
 
-function standsInTheWay(held: Buffer, { token, waitedFor, despite }: AcquireArgs): boolean {
+function standsInTheWay(
+  held: Buffer,
+  leftMs: number,
+  { token, waitedFor, despite, failedSinceMs }: AcquireArgs,
+): boolean {
   const record = readRecord(held);
   if (record.state === HELD) return record.token !== token;
   if (record.state === FILLED) return record.token !== despite;
-  if (record.state === FAILED) return record.token === waitedFor || waitedFor === '*';
+  if (record.state === FAILED) {
+    return record.token === waitedFor || waitedFor === '*' || leftMs > failedSinceMs;
+  }
   return record.state === NOTHING && record.token === waitedFor;
 }
 

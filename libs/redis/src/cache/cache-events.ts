@@ -1,0 +1,79 @@
+/**
+ * What a cache tells of what it does, on the channel `anbar:cache`. Built only when somebody listens; without
+ * listeners it costs one property read. docs/cache.md has the table.
+ */
+import { telemetryChannel, type TelemetryEvent } from '../core/index.js';
+
+/** `read` is a hit, a miss or stale, by its outcome. */
+export type CacheAct = 'read' | 'save' | 'invalidate' | 'load' | 'error';
+
+export interface EventDetail {
+  /** The full key; only its mark is told. */
+  readonly key?: string | undefined;
+  readonly durationMs?: number | undefined;
+  /** What invalidated or failed: `delete`, `tags`, `read`. */
+  readonly by?: string | undefined;
+}
+
+const channel = telemetryChannel('cache');
+
+export class CacheEvents {
+  readonly #subject: string;
+
+  constructor(subject: string) {
+    this.#subject = subject;
+  }
+
+  /** Somebody listens. */
+  get active(): boolean {
+    return channel.active;
+  }
+
+  tell(act: string, outcome: string, detail: EventDetail = NO_DETAIL): void {
+    if (channel.active) channel.publish(new CacheEvent(`cache.${act}`, this.#subject, outcome, detail));
+  }
+}
+
+/** Metrics listen to every hit and look at no attribute: those are made for whoever reads them. */
+class CacheEvent implements TelemetryEvent {
+  readonly name: string;
+  readonly subject: string;
+  readonly outcome: string;
+  readonly durationMs: number;
+  readonly #detail: EventDetail;
+
+  constructor(name: string, subject: string, outcome: string, detail: EventDetail) {
+    this.name = name;
+    this.subject = subject;
+    this.outcome = outcome;
+    this.durationMs = detail.durationMs ?? 0;
+    this.#detail = detail;
+  }
+
+  get attributes(): Readonly<Record<string, string>> {
+    const { key, by } = this.#detail;
+    return {
+      ...(key === undefined ? {} : { key: markOf(key) }),
+      ...(by === undefined ? {} : { by }),
+    };
+  }
+}
+
+const NO_DETAIL: EventDetail = {};
+
+/**
+ * A key's mark: the same for the same key, so that lines about it can be put together, and nothing of what
+ * stands in it. FNV-1a; it hides, it does not protect.
+ */
+export function markOf(key: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i += 1) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}
+
+/** The stable code of an error of ours, or its name: never its text, which may quote anything. */
+export function codeOf(error: unknown): string {
+  const code: unknown = Reflect.get(Object(error), 'code');
+  if (typeof code === 'string') return code;
+  return error instanceof Error ? error.name : typeof error;
+}

@@ -1,0 +1,136 @@
+/** One run of a user's loader: what it is told, what it decides, and how long it may take. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Clock, Timer } from '../../core/index.js';
+import { distinct, type LoadContext } from '../call.options.js';
+import { ttlOf } from '../cache.options.js';
+import { timedOut, type LoadRequest } from './flight.js';
+import type { LoadAbort } from './load-abort.js';
+
+export type LoadResult =
+  | {
+      readonly kind: 'value';
+      readonly value: unknown;
+      readonly ttlMs: number | undefined;
+      readonly tags: readonly string[];
+      readonly loadMs: number;
+      readonly skipped: boolean;
+    }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/** The keys that are being loaded around the running code, the innermost last. */
+const loading = new AsyncLocalStorage<readonly string[]>();
+
+/** A load for a key inside a load of the same key would wait for itself. */
+export function isLoadingAround(key: string): boolean {
+  return loading.getStore()?.includes(key) === true;
+}
+
+/** Inside a loader: it holds a place under the cap already, and waiting for another could be for ever. */
+export function isInsideLoad(): boolean {
+  return loading.getStore() !== undefined;
+}
+
+/** Work that outlives whoever starts it does not count as part of their load. */
+export function outsideLoads<T>(work: () => T): T {
+  return loading.exit(work);
+}
+
+class Decisions {
+  ttlMs: number | undefined;
+  tags: readonly string[];
+  skipped = false;
+  ttlGiven = false;
+
+  constructor(tags: readonly string[]) {
+    this.tags = tags;
+  }
+}
+
+/** Never rejects. */
+export function runLoader(
+  request: LoadRequest,
+  { abort, clock }: { abort: LoadAbort; clock: Clock },
+): Promise<LoadResult> {
+  const { hardTimeoutMs, tags } = request.options;
+  const decisions = new Decisions(tags);
+  const startedAt = clock.now();
+  return new Promise((resolve) => {
+    let timer: Timer | undefined;
+    let left = false;
+    const end = (result: LoadResult): void => {
+      if (left) return;
+      left = true;
+      timer?.cancel();
+      leave();
+      resolve(result);
+    };
+    const fail = (error: unknown): void => end({ kind: 'failed', error });
+    const succeed = (value: unknown): void => {
+      const loadMs = clock.now() - startedAt;
+      end(toResult({ value, request, decisions, loadMs }));
+    };
+    enter();
+    abort.onEnd(fail);
+    if (left) return;
+    // What has arrived while the loop was busy still counts, so a turn is given before it is too late.
+    const expire = (): void => clock.turn(() => abort.expire(timedOut(hardTimeoutMs)));
+    if (Number.isFinite(hardTimeoutMs)) timer = clock.after(hardTimeoutMs, expire, { keepAlive: true });
+    inScope(request, contextOf(request, abort, decisions)).then(succeed, fail);
+  });
+}
+
+async function inScope(request: LoadRequest, context: LoadContext): Promise<unknown> {
+  const scope = [...(loading.getStore() ?? []), request.key];
+  return loading.run(scope, () => request.loader(context));
+}
+
+let running = 0;
+
+function enter(): void {
+  running += 1;
+}
+
+/**
+ * On Node before 24 a context that is followed makes every promise of the process dearer, so it is followed only
+ * while loaders run. What one of them has left behind counts as outside from then on.
+ */
+function leave(): void {
+  running -= 1;
+  if (running === 0) loading.disable();
+}
+
+function toResult(loaded: {
+  value: unknown;
+  request: LoadRequest;
+  decisions: Decisions;
+  loadMs: number;
+}): LoadResult {
+  const { value, request, decisions, loadMs } = loaded;
+  const { tags, skipped } = decisions;
+  return { kind: 'value', value, ttlMs: lifetimeOf(value, request, decisions), tags, loadMs, skipped };
+}
+
+function contextOf(request: LoadRequest, abort: LoadAbort, decisions: Decisions): LoadContext {
+  return {
+    key: request.userKey,
+    get signal() {
+      return abort.signal;
+    },
+    stale: request.stale?.value,
+    setTtl: (ttl) => {
+      decisions.ttlMs = ttlOf(ttl);
+      decisions.ttlGiven = true;
+    },
+    setTags: (tags) => {
+      decisions.tags = distinct(tags);
+    },
+    skip: () => {
+      decisions.skipped = true;
+    },
+  };
+}
+
+function lifetimeOf(value: unknown, { options }: LoadRequest, decisions: Decisions): number | undefined {
+  if (decisions.ttlGiven) return decisions.ttlMs;
+  return value === null ? (options.negativeTtlMs ?? options.ttlMs) : options.ttlMs;
+}
