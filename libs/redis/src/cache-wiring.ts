@@ -1,10 +1,13 @@
 /** One cache over one connection, with its near cache in front: the same for Nest and without it. */
-import { CacheService, NearCache } from './cache/index.js';
+import { CacheService, FallbackCache, NearCache, type ShardedCache } from './cache/index.js';
 import type { RedisConfig } from './config/index.js';
-import type { RedisAdapter } from './connection/index.js';
+import { createClient, resolveConnection, type RedisAdapter, type RedisClient } from './connection/index.js';
+import { wireSharded } from './sharded-wiring.js';
 
 export interface WiredCache {
   readonly cache: CacheService;
+  readonly fallback: FallbackCache;
+  readonly sharded: ShardedCache;
   /** Ends background loads and the tracking connections; the connection itself stays with its owner. */
   close(): Promise<void>;
 }
@@ -17,12 +20,26 @@ export function wireCache(config: RedisConfig, adapter: RedisAdapter): WiredCach
     l1 === false || config.defaultConnection.readFrom !== 'primary'
       ? undefined
       : new NearCache({ client, l1 });
-  const cache = new CacheService({ client, namespace, codec, tiers: near?.tiers }, config.cache);
+  const surroundings = { client, namespace, codec, tiers: near?.tiers };
+  const cache = new CacheService(surroundings, config.cache);
+  const { journal } = config.fallback;
+  const fallback = new FallbackCache({ ...surroundings, standby: standbyFor(config), journal }, config.cache);
+  const sharded = wireSharded(config, adapter);
   return {
     cache,
+    fallback,
+    sharded,
     async close() {
-      await cache.disconnect();
+      await Promise.all([cache.disconnect(), fallback.disconnect(), sharded.disconnect()]);
       await near?.close();
     },
   };
+}
+
+/** A keyspace of its own; a cache that is in this process already needs none. */
+function standbyFor({ defaultConnection, fallback }: RedisConfig): RedisClient | undefined {
+  if (defaultConnection.topology === 'embedded') return undefined;
+  const { maxEntries, maxBytes } = fallback;
+  const embedded = { maxEntries, maxBytes };
+  return createClient(resolveConnection('standby', { topology: 'embedded', embedded }, []));
 }

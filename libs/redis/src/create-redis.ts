@@ -1,16 +1,26 @@
 /** The composition root without Nest: for scripts, workers and tests. */
-import type { CacheService } from './cache/index.js';
-import { wireCache } from './cache-wiring.js';
 import { RedisConfig, type Env } from './config/index.js';
-import { ConnectionRegistry, type NativeRedis, type RedisAdapter } from './connection/index.js';
+import type { NativeRedis, RedisAdapter } from './connection/index.js';
+import { Engines } from './engines.js';
 import type { RedisModuleOptions } from './redis.options.js';
 
-export interface Redis {
-  readonly config: RedisConfig;
-  /** The default connection. */
-  readonly adapter: RedisAdapter<NativeRedis>;
-  /** The cache on the default connection. */
-  readonly cache: CacheService;
+/** Capabilities, over the default connection where nothing else is said. */
+type Capabilities = Pick<
+  Engines,
+  | 'config'
+  | 'adapter'
+  | 'cache'
+  | 'fallback'
+  | 'sharded'
+  | 'limiter'
+  | 'sessions'
+  | 'locks'
+  | 'pubsub'
+  | 'tasks'
+  | 'health'
+>;
+
+export interface Redis extends Capabilities {
   /** A connection by its name under `connections`. */
   connection(name: string): RedisAdapter<NativeRedis>;
   /** Settles when every connection serves; rejects when one does not in time, though it goes on trying. */
@@ -28,19 +38,23 @@ export interface Redis {
  * ```
  */
 export function createRedis(options: RedisModuleOptions = {}, env?: Env): Redis {
-  const config = new RedisConfig(options, env);
-  const registry = new ConnectionRegistry([config.defaultConnection, ...config.connections.values()]);
-  const adapter = registry.get();
-  const wired = wireCache(config, adapter);
+  const engines = new Engines(new RedisConfig(options, env));
+  const { config, adapter, cache, fallback, sharded, limiter, sessions, locks, pubsub, tasks, health } =
+    engines;
   return {
     config,
     adapter,
-    cache: wired.cache,
-    connection: (name) => registry.get(name),
-    connect: () => registry.connect(),
-    async disconnect() {
-      await wired.close();
-      await registry.disconnect();
-    },
+    cache,
+    fallback,
+    sharded,
+    limiter,
+    sessions,
+    locks,
+    pubsub,
+    tasks,
+    health,
+    connection: (name) => engines.registry.get(name),
+    connect: () => engines.connect(),
+    disconnect: () => engines.close(),
   };
 }

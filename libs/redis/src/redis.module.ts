@@ -5,21 +5,38 @@ import {
   Logger,
   Module,
   type DynamicModule,
+  type InjectionToken,
   type OnApplicationShutdown,
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
-import { CacheService } from './cache/index.js';
-import { wireCache, type WiredCache } from './cache-wiring.js';
+import { DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
+import { CacheableExplorer, Cacheables, CacheService, FallbackCache, ShardedCache } from './cache/index.js';
+import { reportCache } from './cache-report.js';
+import { wireCacheables } from './cacheables-wiring.js';
 import { InvalidConfigError, RedisConfig } from './config/index.js';
 import { ConnectionRegistry } from './connection/index.js';
+import { Engines } from './engines.js';
+import { LockService } from './lock/index.js';
 import { HealthMonitor, RedisHealthIndicator } from './monitoring/index.js';
 import { reportConnections } from './connection-report.js';
+import { OnMessageExplorer, PubSub } from './pubsub/index.js';
+import { RateLimiter, RouteLimits } from './rate-limit/index.js';
 import type { RedisModuleOptions } from './redis.options.js';
 import { redisToken } from './redis.tokens.js';
+import { TASK_QUEUE, TaskExplorer } from './tasks/index.js';
+import { SessionService } from './session/index.js';
 
-/** The cache and what has to be closed with it. */
-const WIRED_CACHE = Symbol('anbar:wired-cache');
+/** What every hit is written by has to cost nothing where nobody reads it. */
+class CacheLines extends Logger {
+  constructor() {
+    super('RedisCache');
+  }
+
+  logs(level: 'debug' | 'verbose'): boolean {
+    return Logger.isLevelEnabled(level);
+  }
+}
 
 /** What `useClass` and `useExisting` name. */
 export interface RedisOptionsFactory {
@@ -41,13 +58,23 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createRedisOptions')
     .setExtras<ModuleExtras>({ isGlobal: true, names: [] }, (definition, { isGlobal, names }) => {
-      const providers = connectionProviders(names ?? []);
+      const providers = providersOf(names ?? []);
       return {
         ...definition,
         global: isGlobal ?? true,
+        imports: [...(definition.imports ?? []), DiscoveryModule],
         providers: [...(definition.providers ?? []), ...providers],
         exports: [
           CacheService,
+          Cacheables,
+          FallbackCache,
+          ShardedCache,
+          RateLimiter,
+          RouteLimits,
+          SessionService,
+          TASK_QUEUE,
+          LockService,
+          PubSub,
           HealthMonitor,
           RedisHealthIndicator,
           RedisConfig,
@@ -64,20 +91,12 @@ export type RedisModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
 
 @Module({})
 export class RedisModule extends ConfigurableModuleClass implements OnModuleInit, OnApplicationShutdown {
-  readonly #config: RedisConfig;
-  readonly #registry: ConnectionRegistry;
-  readonly #wired: WiredCache;
-  #stopReporting: () => void = () => undefined;
+  readonly #engines: Engines;
+  readonly #stopReports: (() => void)[] = [];
 
-  constructor(
-    @Inject(RedisConfig) config: RedisConfig,
-    @Inject(ConnectionRegistry) registry: ConnectionRegistry,
-    @Inject(WIRED_CACHE) wired: WiredCache,
-  ) {
+  constructor(@Inject(Engines) engines: Engines) {
     super();
-    this.#config = config;
-    this.#registry = registry;
-    this.#wired = wired;
+    this.#engines = engines;
   }
 
   /**
@@ -104,54 +123,58 @@ export class RedisModule extends ConfigurableModuleClass implements OnModuleInit
   }
 
   async onModuleInit(): Promise<void> {
-    this.#stopReporting = reportConnections(this.#config, this.#registry, new Logger('RedisModule'));
-    await this.#registry.open();
+    const { config, registry } = this.#engines;
+    this.#stopReports.push(
+      reportConnections(config, registry, new Logger('RedisModule')),
+      reportCache(config, new CacheLines()),
+    );
+    await this.#engines.open();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.#stopReporting();
-    await this.#wired.close();
-    await this.#registry.disconnect();
+    for (const stop of this.#stopReports) stop();
+    await this.#engines.close();
   }
 }
 
-function connectionProviders(names: readonly string[]): Provider[] {
+function providersOf(names: readonly string[]): Provider[] {
   return [
     {
-      provide: RedisConfig,
+      provide: Engines,
       inject: [MODULE_OPTIONS_TOKEN],
-      useFactory: (options: unknown) => createConfig(options, names),
+      useFactory: (options: unknown) => new Engines(createConfig(options, names)),
     },
-    {
-      provide: ConnectionRegistry,
-      inject: [RedisConfig],
-      useFactory: (config: RedisConfig) =>
-        new ConnectionRegistry([config.defaultConnection, ...config.connections.values()]),
-    },
-    {
-      provide: WIRED_CACHE,
-      inject: [RedisConfig, ConnectionRegistry],
-      useFactory: (config: RedisConfig, registry: ConnectionRegistry) => wireCache(config, registry.get()),
-    },
-    { provide: CacheService, inject: [WIRED_CACHE], useFactory: ({ cache }: WiredCache) => cache },
-    {
-      provide: HealthMonitor,
-      inject: [RedisConfig, ConnectionRegistry],
-      useFactory: (config: RedisConfig, registry: ConnectionRegistry) => watchHealth(config, registry),
-    },
+    from(RedisConfig, ({ config }) => config),
+    from(ConnectionRegistry, ({ registry }) => registry),
+    ...[undefined, ...names].map((name) => from(redisToken(name), ({ registry }) => registry.get(name))),
+    from(CacheService, ({ cache }) => cache),
+    from(FallbackCache, ({ fallback }) => fallback),
+    from(ShardedCache, ({ sharded }) => sharded),
+    from(RateLimiter, ({ limiter }) => limiter),
+    from(SessionService, ({ sessions }) => sessions),
+    from(LockService, ({ locks }) => locks),
+    from(PubSub, ({ pubsub }) => pubsub),
+    from(TASK_QUEUE, ({ tasks }) => tasks),
+    from(HealthMonitor, ({ health }) => health),
     RedisHealthIndicator,
-    ...[undefined, ...names].map((name) => ({
-      provide: redisToken(name),
-      inject: [ConnectionRegistry],
-      useFactory: (registry: ConnectionRegistry) => registry.get(name),
-    })),
+    {
+      provide: Cacheables,
+      inject: [Engines, HttpAdapterHost],
+      useFactory: ({ config, cache }: Engines, host: HttpAdapterHost) =>
+        wireCacheables(config, cache, { host, logger: new Logger('RedisCache') }),
+    },
+    from(RouteLimits, ({ limiter, config }) => {
+      const logger = new Logger('RateLimit');
+      return new RouteLimits(limiter, config.rateLimit, (message) => logger.warn(message));
+    }),
+    CacheableExplorer,
+    OnMessageExplorer,
+    TaskExplorer,
   ];
 }
 
-/** Over the connections that are open anyway. */
-function watchHealth({ namespace, health }: RedisConfig, registry: ConnectionRegistry): HealthMonitor {
-  const clients = registry.names.map((name) => registry.get(name).port);
-  return new HealthMonitor({ clients, namespace, settings: health });
+function from<T>(provide: InjectionToken<T>, pick: (engines: Engines) => T): Provider {
+  return { provide, inject: [Engines], useFactory: pick };
 }
 
 function createConfig(options: unknown, names: readonly string[]): RedisConfig {

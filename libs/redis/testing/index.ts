@@ -9,6 +9,10 @@ export {
   type ContractTarget,
   type ContractTools,
 } from './contract/contract.js';
+export { lockServiceContract } from './contract/lock/lock-service.contract.js';
+export { rateLimiterContract } from './contract/rate-limit/rate-limiter.contract.js';
+export type { RateLimitSubject } from './contract/rate-limit/subject.js';
+export { pubSubContract } from './contract/pubsub/pubsub.contract.js';
 export { createRandom, type Random } from './contract/random.js';
 export { redisAdapterContract } from './contract/redis-adapter.contract.js';
 export { redisClientContract } from './contract/redis-client.contract.js';
@@ -21,3 +25,6 @@ export {
 export { FakeClock, type FakeClockOptions } from './fake-clock.js';
 export { knownDivergences, type KnownDivergence } from './keyspace-model/known-divergences.js';
 export { randomCommand, type RandomCommand } from './keyspace-model/random-commands.js';
+export { sessionServiceContract } from './contract/session/session-service.contract.js';
+export type { Account, SessionSubject } from './contract/session/subject.js';
+export { taskQueueContract, type TaskQueueSubject } from './contract/tasks/task-queue.contract.js';

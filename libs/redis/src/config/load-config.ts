@@ -1,8 +1,21 @@
 /** The whole way from options and environment to a configuration: every fault on it ends up in one error. */
-import { resolveCache, resolveL1, type CacheOptions, type ResolvedL1 } from '../cache/index.js';
+import {
+  resolveCache,
+  resolveFallback,
+  resolveShardLease,
+  resolveL1,
+  type CacheOptions,
+  type ContextResolvers,
+  type NamedCacheOptions,
+  type ResolvedFallback,
+  type ResolvedL1,
+} from '../cache/index.js';
 import { resolveCodec, type CodecOptions } from '../codec/index.js';
 import { DEFAULT_CONNECTION, resolveConnection, type ResolvedConnection } from '../connection/index.js';
+import { resolveLock, type LockOptions } from '../lock/index.js';
+import { resolvePubSub, type PubSubOptions } from '../pubsub/index.js';
 import { isRedisModuleError, parsePositiveDuration, type Duration } from '../core/index.js';
+import { resolveHttpCache, type ResolvedHttpCache } from '../http-cache/index.js';
 import { resolveHealth, type HealthSettings } from '../monitoring/index.js';
 import type { RedisModuleOptions } from '../redis.options.js';
 import { draftConnection, ignoredVariables, type ConnectionDraft } from './connection-draft.js';
@@ -11,18 +24,39 @@ import { InvalidConfigError, type Fault } from './invalid-config.error.js';
 import { environmentLayer, optionsLayer, type Layer } from './layer.js';
 import { redact } from './masking.js';
 import { readEnvironment, secretsOf } from './read-environment.js';
+import { checkRateLimit, type RateLimitOptions } from '../rate-limit/index.js';
+import { resolveSession, type ResolvedSession } from '../session/index.js';
+import { resolveTasks, type ResolvedTasks } from '../tasks/index.js';
 import { readOptions, secretsOfOptions, type OptionsReading } from './read-options.js';
 import { warningsOf } from './warnings.js';
+
+/** A shard of `ShardedCache`. */
+export interface ConfiguredShard {
+  readonly connection: ResolvedConnection;
+  readonly weight: number | undefined;
+}
 
 export interface LoadedConfig {
   readonly namespace: string;
   readonly defaultConnection: ResolvedConnection;
   readonly connections: ReadonlyMap<string, ResolvedConnection>;
+  readonly shards: ReadonlyMap<string, ConfiguredShard>;
+  readonly shardLeaseMs: number;
   readonly cacheTtlMs: number | undefined;
   readonly cache: CacheOptions;
   readonly l1: ResolvedL1 | false;
+  readonly cacheLog: boolean;
+  readonly caches: Readonly<Record<string, NamedCacheOptions>>;
+  readonly contexts: ContextResolvers;
+  readonly httpCache: ResolvedHttpCache;
+  readonly fallback: ResolvedFallback;
   readonly codec: CodecOptions | undefined;
+  readonly rateLimit: RateLimitOptions;
   readonly sessionTtlMs: number | undefined;
+  readonly session: ResolvedSession;
+  readonly tasks: ResolvedTasks;
+  readonly lock: LockOptions;
+  readonly pubsub: PubSubOptions;
   readonly health: HealthSettings;
   readonly source: string;
   readonly warnings: readonly string[];
@@ -44,11 +78,18 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
   const silent = env['NODE_ENV'] === 'production' ? NO_SERVER : undefined;
   const draft = draftConnection(layers, silent);
   const main = resolveDraft(DEFAULT_CONNECTION, draft);
-  const others = namedConnections(reading);
+  const others = namedConnections(reading.connections);
+  const shards = namedConnections(reading.shards);
   const cache = resolveCaching(options, environment.values.REDIS_CACHE_TTL);
+  const session = resolveSessionsAndTasks(options, environment.values.REDIS_SESSION_TTL, {
+    production: env['NODE_ENV'] === 'production',
+    judged: reading.faults.length === 0,
+  });
 
-  const faults = [reading, environment, main, ...others, cache].flatMap((part) => part.faults);
-  if (main.connection === undefined || faults.length > 0) {
+  const faults = [reading, environment, main, ...others, ...shards, cache, session].flatMap(
+    (part) => part.faults,
+  );
+  if (main.connection === undefined || session.settings === undefined || faults.length > 0) {
     throw new InvalidConfigError(redact(faults, [...secretsOf(env), ...secretsOfOptions(options)]));
   }
   return {
@@ -57,11 +98,28 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
     connections: new Map(
       others.flatMap(({ connection }) => (connection === undefined ? [] : [[connection.name, connection]])),
     ),
+    shards: new Map(
+      shards.flatMap(({ connection }) => {
+        const weight = connection === undefined ? undefined : options.shards?.[connection.name]?.weight;
+        return connection === undefined ? [] : [[connection.name, { connection, weight }]];
+      }),
+    ),
+    shardLeaseMs: resolveShardLease(options.shardLease),
     cacheTtlMs: milliseconds(environment.values.REDIS_CACHE_TTL),
     cache: cache.options,
     l1: cache.l1,
+    cacheLog: options.cache?.log ?? false,
+    caches: options.caches ?? {},
+    contexts: options.contexts ?? {},
+    httpCache: resolveHttpCache(options.httpCache),
+    fallback: cache.fallback,
     codec: options.codec,
+    rateLimit: options.rateLimit ?? {},
     sessionTtlMs: milliseconds(environment.values.REDIS_SESSION_TTL),
+    session: session.settings,
+    tasks: session.tasks,
+    lock: options.lock ?? {},
+    pubsub: options.pubsub ?? {},
     health: resolveHealth(options.health),
     source: draft.source,
     warnings: [
@@ -75,21 +133,49 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
 interface Caching {
   readonly options: CacheOptions;
   readonly l1: ResolvedL1 | false;
+  readonly fallback: ResolvedFallback;
   readonly faults: readonly Fault[];
 }
 
 /** `cache.ttl` of the code wins over `REDIS_CACHE_TTL`. What the rooms find wrong joins the one list. */
 function resolveCaching(options: RedisModuleOptions, ttl: Duration | undefined): Caching {
-  const { l1, ...given } = options.cache ?? {};
+  const { l1, log: _log, ...given } = options.cache ?? {};
   const cache: CacheOptions = { ...given, ttl: given.ttl ?? ttl };
   try {
     resolveCache(cache);
+    for (const named of Object.values(options.caches ?? {})) resolveCache(named);
+    resolveHttpCache(options.httpCache);
     resolveCodec(options.codec);
-    return { options: cache, l1: resolveL1(l1), faults: [] };
+    resolveShardLease(options.shardLease);
+    const fallback = resolveFallback(options.fallback);
+    checkRateLimit(options.rateLimit);
+    resolveLock(options.lock);
+    resolvePubSub(options.pubsub);
+    return { options: cache, l1: resolveL1(l1), fallback, faults: [] };
   } catch (error) {
     if (!isRedisModuleError(error)) throw error;
     const fault = { where: 'options', problem: error.message, hint: error.hint };
-    return { options: {}, l1: false, faults: [fault] };
+    return { options: {}, l1: false, fallback: resolveFallback(), faults: [fault] };
+  }
+}
+
+type SessionsAndTasks =
+  | { readonly settings: ResolvedSession; readonly tasks: ResolvedTasks; readonly faults: readonly Fault[] }
+  | { readonly settings?: undefined; readonly faults: readonly Fault[] };
+
+/** `session.idle` of the code wins over `REDIS_SESSION_TTL`. What the rules refuse is not judged a second time. */
+function resolveSessionsAndTasks(
+  options: RedisModuleOptions,
+  ttl: Duration | undefined,
+  { production, judged }: { production: boolean; judged: boolean },
+): SessionsAndTasks {
+  if (!judged) return { faults: [] };
+  try {
+    const given = { ...options.session, idle: options.session?.idle ?? ttl };
+    return { settings: resolveSession(given, production), tasks: resolveTasks(options.tasks), faults: [] };
+  } catch (error) {
+    if (!isRedisModuleError(error)) throw error;
+    return { faults: [{ where: 'options', problem: error.message, hint: error.hint }] };
   }
 }
 
@@ -99,9 +185,9 @@ interface Resolved {
 }
 
 /** They stand on their own: neither the environment nor the top level of the options completes them. */
-function namedConnections({
-  connections,
-}: OptionsReading): readonly (Resolved & { layers: readonly Layer[] })[] {
+function namedConnections(
+  connections: OptionsReading['connections'],
+): readonly (Resolved & { layers: readonly Layer[] })[] {
   return [...connections].map(([name, block]) => {
     const layers = [optionsLayer(block)];
     const silent: Fault = {

@@ -3,10 +3,16 @@
  * Record<keyof …>` makes an option that is added to the types and forgotten here a compile error.
  */
 import { IsDefined, ValidateBy } from 'class-validator';
-import type { L1Options, LoadTimeoutOptions } from '../cache/index.js';
+import type { FallbackOptions, L1Options, LoadTimeoutOptions, ShardOptions } from '../cache/index.js';
 import type { ConnectionOptions, EmbeddedOptions, PoolOptions, TlsOptions } from '../connection/index.js';
+import type { LockOptions } from '../lock/index.js';
+import type { PubSubOptions } from '../pubsub/index.js';
+import type { TaskOptions } from '../tasks/index.js';
+import type { SessionCookieOptions, SessionOptions } from '../session/index.js';
+import type { HttpCacheOptions } from '../http-cache/index.js';
 import type { HealthOptions } from '../monitoring/index.js';
 import type { CacheModuleOptions, RedisModuleOptions } from '../redis.options.js';
+import type { DenialMemoryOptions, RateLimitOptions } from '../rate-limit/index.js';
 import type { BreakerOptions, RetryOptions } from '../resilience/index.js';
 import * as rule from './rule.js';
 
@@ -66,6 +72,18 @@ const material: rule.Rule = {
   wanted: 'PEM text or bytes',
   secret: true,
 };
+
+/** `true` is refused: it would let every client choose its own address. */
+const proxies: rule.Rule = {
+  holds: (value) =>
+    value === false || rule.whole.holds(value) || rule.text.holds(value) || Array.isArray(value),
+  wanted: "false, a number of proxies, or their addresses ('private', ['10.0.0.0/8'])",
+};
+const headersMode: rule.Rule = {
+  holds: (value) => value === false || ['draft', 'legacy', 'both'].some((mode) => mode === value),
+  wanted: "'draft', 'legacy', 'both' or false",
+};
+const rules: rule.Rule = { holds: Array.isArray, wanted: 'a list of rules' };
 
 function isMaterial(value: unknown): boolean {
   return isBlock(value) || rule.text.holds(value);
@@ -129,6 +147,14 @@ class L1Rules implements Rules<L1Options> {
   @Must(rule.count) maxBytes: unknown;
   @Must(rule.positiveDuration) ttl: unknown;
   @Must(rule.oneOf('frozen', 'copy', 'shared')) isolation: unknown;
+  @Must(rule.oneOf('auto', 'tracking', 'bus')) sync: unknown;
+  @Must(rule.positiveDuration) busTtl: unknown;
+}
+
+class FallbackRules implements Rules<FallbackOptions> {
+  @Must(rule.count) maxEntries: unknown;
+  @Must(rule.count) maxBytes: unknown;
+  @Must(rule.whole) journal: unknown;
 }
 
 class LoadTimeoutRules implements Rules<LoadTimeoutOptions> {
@@ -151,6 +177,82 @@ class CacheRules implements Rules<CacheModuleOptions> {
   @Must(rule.oneOf('reject', 'ignore')) onWriteError: unknown;
   @Must(rule.whole) schema: unknown;
   @Must(blockOrFalse) l1: unknown;
+  @Must(rule.boolean) log: unknown;
+}
+
+class HttpCacheRules implements Rules<HttpCacheOptions> {
+  @Must({ holds: (value) => typeof value === 'function', wanted: 'a function' }) principal: unknown;
+  @Must(block) credentials: unknown;
+  @Must(rule.oneOf('ignore', 'honour')) requestDirectives: unknown;
+  @Must(rule.count) maxBytes: unknown;
+  @Must(rule.boolean) debug: unknown;
+}
+
+class SessionCookieRules implements Rules<SessionCookieOptions> {
+  @Must(rule.text) name: unknown;
+  @Must({ holds: (value) => typeof value === 'boolean' || value === 'auto', wanted: "true, false or 'auto'" })
+  secure: unknown;
+  @Must(rule.oneOf('lax', 'strict', 'none')) sameSite: unknown;
+  @Must(rule.text) path: unknown;
+  @Must(rule.text) domain: unknown;
+  @Must(rule.boolean) transient: unknown;
+}
+
+class LockRules implements Rules<LockOptions> {
+  @Must(rule.positiveDuration) ttl: unknown;
+  @Must({
+    holds: (value) => value === 'forever' || rule.duration.holds(value),
+    wanted: "a duration, or 'forever'",
+    hint: rule.duration.hint,
+  })
+  wait: unknown;
+  @Must(rule.oneOf('any', 'fifo')) order: unknown;
+  @Must(rule.boolean) renew: unknown;
+  @Must(rule.oneOf('refuse', 'join')) reentry: unknown;
+}
+
+class PubSubRules implements Rules<Omit<PubSubOptions, 'codec'>> {
+  @Must(rule.oneOf('pubsub', 'sharded', 'stream', 'group')) mode: unknown;
+  @Must(rule.count) maxLength: unknown;
+  @Must(rule.positiveDuration) retention: unknown;
+  @Must(block) channels: unknown;
+  @Must(rule.count) buffer: unknown;
+  @Must(rule.count) bufferBytes: unknown;
+  @Must(rule.oneOf('dropOldest', 'dropNewest', 'error')) overflow: unknown;
+  @Must(rule.positiveDuration) redeliverAfter: unknown;
+  @Must(rule.count) maxDeliveries: unknown;
+}
+
+class SessionRules implements Rules<SessionOptions> {
+  @Must(rule.positiveDuration) idle: unknown;
+  @Must(rule.ttl) absolute: unknown;
+  @Must({
+    holds: (value) => value === 'unlimited' || rule.count.holds(value),
+    wanted: "a whole number from 1, or 'unlimited'",
+  })
+  maxPerUser: unknown;
+  @Must(rule.oneOf('evict', 'refuse')) onTooMany: unknown;
+  @Must(rule.oneOf('merge', 'refuse')) conflict: unknown;
+  @Must(rule.positiveDuration) rotationGrace: unknown;
+  @Must(block) cookie: unknown;
+}
+
+class TaskRules implements Rules<TaskOptions> {
+  @Must({
+    holds: (value) => typeof value === 'string' && /^[\w.-]{1,100}$/u.test(value),
+    wanted: 'a name of letters, digits, - _ and .',
+  })
+  queue: unknown;
+  @Must(rule.count) concurrency: unknown;
+  @Must(rule.count) attempts: unknown;
+  @Must({
+    holds: (value) => rule.duration.holds(value) || isBlock(value),
+    wanted: 'a duration, or { delay, type }',
+  })
+  backoff: unknown;
+  @Must(rule.count) keepCompleted: unknown;
+  @Must(rule.count) keepFailed: unknown;
+  @Must(rule.positiveDuration) lease: unknown;
 }
 
 class HealthRules implements Rules<HealthOptions> {
@@ -158,6 +260,25 @@ class HealthRules implements Rules<HealthOptions> {
   @Must(rule.duration) cacheFor: unknown;
   @Must(rule.positiveDuration) slow: unknown;
   @Must(rule.oneOf('read', 'write')) probe: unknown;
+}
+
+class DenialRules implements Rules<DenialMemoryOptions> {
+  @Must(rule.count) maxEntries: unknown;
+  @Must(rule.duration) longest: unknown;
+}
+
+class RateLimitRules implements Rules<RateLimitOptions> {
+  @Must(rule.oneOf('local', 'open', 'closed')) onStoreError: unknown;
+  @Must(rule.count) replicas: unknown;
+  @Must(rule.positiveDuration) timeout: unknown;
+  @Must(blockOrFalse) denials: unknown;
+  @Must(proxies) trustProxy: unknown;
+  @Must(rule.whole) ipv6Prefix: unknown;
+  @Must(headersMode) headers: unknown;
+  /** What is in these three is judged by the limiter itself: rules hold functions. */
+  @Must(block) identify: unknown;
+  @Must(rules) limits: unknown;
+  @Must(block) endpoints: unknown;
 }
 
 export class ConnectionRules implements Rules<ConnectionOptions> {
@@ -186,12 +307,28 @@ export class ConnectionRules implements Rules<ConnectionOptions> {
   @Must(block) embedded: unknown;
 }
 
+export class ShardRules extends ConnectionRules implements Rules<ShardOptions> {
+  @Must(rule.weight) weight: unknown;
+}
+
 export class ModuleRules extends ConnectionRules implements Rules<RedisModuleOptions> {
   @Must(rule.namespace) namespace: unknown;
   @Must(block) connections: unknown;
+  @Must(block) shards: unknown;
+  @Must(rule.positiveDuration) shardLease: unknown;
   @Must(block) cache: unknown;
+  /** What is in these two is judged by the cache itself: one has names of its own, the other functions. */
+  @Must(block) caches: unknown;
+  @Must(block) contexts: unknown;
+  @Must(block) httpCache: unknown;
+  @Must(block) fallback: unknown;
   /** What is in it is judged by the codec itself, which knows key material from text. */
   @Must(block) codec: unknown;
+  @Must(block) rateLimit: unknown;
+  @Must(block) session: unknown;
+  @Must(block) tasks: unknown;
+  @Must(block) lock: unknown;
+  @Must(block) pubsub: unknown;
   @Must(block) health: unknown;
 }
 
@@ -208,6 +345,15 @@ export const BLOCKS: Readonly<Record<string, RulesClass>> = {
   sentinel: SentinelRules,
   cache: CacheRules,
   l1: L1Rules,
+  fallback: FallbackRules,
   loadTimeout: LoadTimeoutRules,
+  rateLimit: RateLimitRules,
+  denials: DenialRules,
+  session: SessionRules,
+  tasks: TaskRules,
+  lock: LockRules,
+  pubsub: PubSubRules,
+  cookie: SessionCookieRules,
   health: HealthRules,
+  httpCache: HttpCacheRules,
 };

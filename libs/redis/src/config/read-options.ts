@@ -3,7 +3,15 @@ import { getMetadataStorage, validateSync, type ValidationError } from 'class-va
 import { didYouMean } from './did-you-mean.js';
 import type { Fault } from './invalid-config.error.js';
 import { kindOf, show } from './masking.js';
-import { BLOCKS, ConnectionRules, isBlock, ModuleRules, RULE, type RulesClass } from './option-rules.js';
+import {
+  BLOCKS,
+  ConnectionRules,
+  isBlock,
+  ModuleRules,
+  RULE,
+  ShardRules,
+  type RulesClass,
+} from './option-rules.js';
 import { secretsOfUrl } from './redis-url.js';
 import { connectionName, problemWith } from './rule.js';
 
@@ -21,6 +29,7 @@ export interface BlockReading {
 export interface OptionsReading {
   readonly main: BlockReading;
   readonly connections: ReadonlyMap<string, BlockReading>;
+  readonly shards: ReadonlyMap<string, BlockReading>;
   readonly faults: readonly Fault[];
 }
 
@@ -30,19 +39,31 @@ export function readOptions(options: unknown): OptionsReading {
   const faults: Fault[] = [];
   if (!isBlock(options)) {
     faults.push({ where: MAIN, problem: `${kindOf(options)} is not an object with options` });
-    return { main: readBlock(ModuleRules, {}, { path: MAIN, faults }), connections: new Map(), faults };
+    const main = readBlock(ModuleRules, {}, { path: MAIN, faults });
+    return { main, connections: new Map(), shards: new Map(), faults };
   }
   const main = readBlock(ModuleRules, options, { path: MAIN, faults });
-  const connections = new Map<string, BlockReading>();
-  const named = main.sound['connections'];
+  const connections = readNamed(main.sound, 'connections', ConnectionRules, faults);
+  const shards = readNamed(main.sound, 'shards', ShardRules, faults);
+  return { main, connections, shards, faults };
+}
+
+function readNamed(
+  main: Block,
+  option: 'connections' | 'shards',
+  Rules: RulesClass,
+  faults: Fault[],
+): ReadonlyMap<string, BlockReading> {
+  const readings = new Map<string, BlockReading>();
+  const named = main[option];
   for (const [name, value] of Object.entries(isBlock(named) ? named : {})) {
     if (value === undefined) continue;
-    const path = `${MAIN}.connections.${name}`;
-    const problem = problemOfConnection(name, value);
+    const path = `${MAIN}.${option}.${name}`;
+    const problem = option === 'shards' ? problemOfShard(name, value) : problemOfConnection(name, value);
     if (problem !== undefined) faults.push({ where: path, problem });
-    else if (isBlock(value)) connections.set(name, readBlock(ConnectionRules, value, { path, faults }));
+    else if (isBlock(value)) readings.set(name, readBlock(Rules, value, { path, faults }));
   }
-  return { main, connections, faults };
+  return readings;
 }
 
 /** Every text among the options that may not be printed. Nothing that matters lies deeper than four levels. */
@@ -61,6 +82,11 @@ export function secretsOfOptions(options: unknown, name = '', depth = 0): readon
 function problemOfConnection(name: string, value: unknown): string | undefined {
   if (name === 'default')
     return "'default' is the connection at the top level of the options, so no other one may have the name";
+  if (!connectionName.holds(name)) return problemWith(connectionName, name);
+  return isBlock(value) ? undefined : `${kindOf(value)} is not an object with options`;
+}
+
+function problemOfShard(name: string, value: unknown): string | undefined {
   if (!connectionName.holds(name)) return problemWith(connectionName, name);
   return isBlock(value) ? undefined : `${kindOf(value)} is not an object with options`;
 }

@@ -1,6 +1,12 @@
 /** The configuration of one module: checked once, at boot, and not to be changed after. */
 import { inspect } from 'node:util';
-import type { CacheOptions, ResolvedL1 } from '../cache/index.js';
+import type {
+  CacheOptions,
+  ContextResolvers,
+  NamedCacheOptions,
+  ResolvedFallback,
+  ResolvedL1,
+} from '../cache/index.js';
 import type { CodecOptions } from '../codec/index.js';
 import {
   DEFAULT_CONNECTION,
@@ -8,7 +14,13 @@ import {
   type ClusterParams,
   type ResolvedConnection,
 } from '../connection/index.js';
+import type { ResolvedTasks } from '../tasks/index.js';
+import type { ResolvedSession } from '../session/index.js';
+import type { ResolvedHttpCache } from '../http-cache/index.js';
 import type { HealthSettings } from '../monitoring/index.js';
+import type { RateLimitOptions } from '../rate-limit/index.js';
+import type { LockOptions } from '../lock/index.js';
+import type { PubSubOptions } from '../pubsub/index.js';
 import type { RedisModuleOptions } from '../redis.options.js';
 import {
   paramsOfCluster,
@@ -17,7 +29,7 @@ import {
   type ConnectionParams,
 } from './driver-params.js';
 import type { Env } from './environment.js';
-import { loadConfig } from './load-config.js';
+import { loadConfig, type ConfiguredShard } from './load-config.js';
 
 /**
  * @example
@@ -30,16 +42,36 @@ export class RedisConfig {
   readonly defaultConnection: ResolvedConnection;
   /** The further ones, by name. */
   readonly connections: ReadonlyMap<string, ResolvedConnection>;
+  /** The servers of `ShardedCache`, by id. */
+  readonly shards: ReadonlyMap<string, ConfiguredShard>;
+  readonly shardLeaseMs: number;
   /** `REDIS_CACHE_TTL` in milliseconds. */
   readonly cacheTtlMs: number | undefined;
   /** Options of the cache, `ttl` from the environment included. */
   readonly cache: CacheOptions;
   /** The near cache, or `false` for none. */
   readonly l1: ResolvedL1 | false;
+  /** Whether each hit, save, invalidation and load is logged. */
+  readonly cacheLog: boolean;
+  /** How much is kept for the time Redis is away. */
+  readonly fallback: ResolvedFallback;
   /** How cached values become bytes. May hold keys: not to be logged. */
   readonly codec: CodecOptions | undefined;
+  /** Named caches, and what the contexts they are kept by are resolved by. */
+  readonly caches: Readonly<Record<string, NamedCacheOptions>>;
+  readonly contexts: ContextResolvers;
+  /** Cached answers of routes. */
+  readonly httpCache: ResolvedHttpCache;
+  /** Options of the limiter and of the limits of routes. */
+  readonly rateLimit: RateLimitOptions;
   /** `REDIS_SESSION_TTL` in milliseconds. */
   readonly sessionTtlMs: number | undefined;
+  readonly session: ResolvedSession;
+  readonly tasks: ResolvedTasks;
+  /** Defaults of locks. */
+  readonly lock: LockOptions;
+  /** Defaults of messages. */
+  readonly pubsub: PubSubOptions;
   readonly health: HealthSettings;
   /** Where the address was found: `'REDIS_URL'`, `'options.url'`, `'nothing: embedded'`. */
   readonly source: string;
@@ -52,11 +84,23 @@ export class RedisConfig {
     this.namespace = loaded.namespace;
     this.defaultConnection = loaded.defaultConnection;
     this.connections = loaded.connections;
+    this.shards = loaded.shards;
+    this.shardLeaseMs = loaded.shardLeaseMs;
     this.cacheTtlMs = loaded.cacheTtlMs;
     this.cache = loaded.cache;
     this.l1 = loaded.l1;
+    this.cacheLog = loaded.cacheLog;
+    this.fallback = loaded.fallback;
     this.codec = loaded.codec;
+    this.caches = loaded.caches;
+    this.contexts = loaded.contexts;
+    this.httpCache = loaded.httpCache;
+    this.rateLimit = loaded.rateLimit;
     this.sessionTtlMs = loaded.sessionTtlMs;
+    this.session = loaded.session;
+    this.tasks = loaded.tasks;
+    this.lock = loaded.lock;
+    this.pubsub = loaded.pubsub;
     this.health = loaded.health;
     this.source = loaded.source;
     this.warnings = loaded.warnings;

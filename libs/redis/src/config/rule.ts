@@ -37,6 +37,10 @@ export const boolean: Rule = { holds: (value) => typeof value === 'boolean', wan
 
 export const count: Rule = { holds: (value) => isWhole(value, 1), wanted: 'a whole number from 1' };
 
+export const weight: Rule = {
+  holds: (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0,
+  wanted: 'a number from 0',
+};
 export const whole: Rule = { holds: (value) => isWhole(value, 0), wanted: 'a whole number from 0' };
 
 export const database: Rule = {

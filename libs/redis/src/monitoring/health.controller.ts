@@ -4,7 +4,7 @@ import { HEALTH_CHECKS, HEALTH_READINESS } from './health.tokens.js';
 import { RedisHealthIndicator } from './redis.health.js';
 
 /** As much of Terminus' `HealthCheckService` as is used here. */
-export interface HealthChecks {
+interface HealthChecks {
   check(
     indicators: (() => Promise<Record<string, { status: 'up' | 'degraded' | 'down' }>>)[],
   ): Promise<unknown>;

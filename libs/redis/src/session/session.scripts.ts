@@ -404,12 +404,6 @@ function moveInIndex({ keyspace, index, now }: Step, { from, to }: RotateArgs, e
   if (Number(keyspace.call('PTTL', index)) < ends - now) keyspace.call('PEXPIREAT', index, ends);
 }
 
-export interface DestroyArgs {
-  readonly member: string;
-  /** So long nothing can be stored under that id; 0 where only `create` makes sessions. */
-  readonly tombstoneMs: number;
-}
-
 export interface Destroyed {
   readonly was: boolean;
   /** It had another id already; the one under that is to be destroyed too. */

@@ -1,0 +1,122 @@
+/** All that one configuration gives, put together in one place: the same for Nest and without it. */
+import type { CacheService, FallbackCache, ShardedCache } from './cache/index.js';
+import { wireCache } from './cache-wiring.js';
+import { createCodec, resolveCodec } from './codec/index.js';
+import type { RedisConfig } from './config/index.js';
+import { ConnectionRegistry, type NativeRedis, type RedisAdapter } from './connection/index.js';
+import { LockService } from './lock/index.js';
+import { HealthMonitor, type HealthPart } from './monitoring/index.js';
+import { PubSub } from './pubsub/index.js';
+import { RateLimiter } from './rate-limit/index.js';
+import { SessionService } from './session/index.js';
+import { createTaskQueue, type TaskQueue } from './tasks/index.js';
+
+/** BullMQ takes several steps for one call. */
+const STEPS_OF_A_TASK_CALL = 4;
+
+export class Engines {
+  readonly config: RedisConfig;
+  readonly registry: ConnectionRegistry;
+  readonly adapter: RedisAdapter<NativeRedis>;
+  readonly cache: CacheService;
+  readonly fallback: FallbackCache;
+  readonly sharded: ShardedCache;
+  readonly limiter: RateLimiter;
+  readonly sessions: SessionService;
+  readonly locks: LockService;
+  readonly pubsub: PubSub;
+  readonly tasks: TaskQueue;
+  readonly health: HealthMonitor;
+  readonly #closeCaches: () => Promise<void>;
+
+  constructor(config: RedisConfig) {
+    const { namespace, codec } = config;
+    this.config = config;
+    this.registry = new ConnectionRegistry([config.defaultConnection, ...config.connections.values()]);
+    this.adapter = this.registry.get();
+    const client = this.adapter.port;
+    const wired = wireCache(config, this.adapter);
+    this.cache = wired.cache;
+    this.fallback = wired.fallback;
+    this.sharded = wired.sharded;
+    this.#closeCaches = () => wired.close();
+    this.limiter = new RateLimiter({ client, namespace }, config.rateLimit);
+    this.sessions = new SessionService({
+      client,
+      namespace,
+      codec: createCodec(codec),
+      settings: config.session,
+    });
+    this.locks = new LockService({ client, namespace }, config.lock);
+    this.pubsub = new PubSub({ client, namespace, codec }, config.pubsub);
+    this.tasks = taskQueueOf(config);
+    this.health = new HealthMonitor({
+      clients: this.registry.names.map((name) => this.registry.get(name).port),
+      namespace,
+      parts: [fallbackPart(this.fallback)],
+      settings: config.health,
+    });
+  }
+
+  /** Waits for every connection and every shard. */
+  async connect(): Promise<void> {
+    await Promise.all([this.registry.connect(), this.#hasShards ? this.sharded.connect() : undefined]);
+  }
+
+  /** For the boot of an application: waits for those that are `'required'`; the others are made meanwhile. */
+  async open(): Promise<void> {
+    await Promise.all([this.registry.open(), this.#openShards()]);
+  }
+
+  /** What uses a connection before the connections, and what uses another capability before that one. */
+  async close(): Promise<void> {
+    this.health.close();
+    await Promise.all([
+      this.limiter.close(),
+      this.pubsub.disconnect(),
+      this.locks.disconnect(),
+      this.tasks.close(),
+    ]);
+    await this.#closeCaches();
+    await this.registry.disconnect();
+  }
+
+  get #hasShards(): boolean {
+    return this.config.shards.size > 0;
+  }
+
+  async #openShards(): Promise<void> {
+    if (!this.#hasShards) return;
+    const connecting = this.sharded.connect();
+    const shards = [...this.config.shards.values()];
+    if (shards.some(({ connection }) => connection.connect === 'required')) await connecting;
+    else connecting.catch(() => undefined);
+  }
+}
+
+function taskQueueOf({ defaultConnection, namespace, codec, tasks }: RedisConfig): TaskQueue {
+  const sealed = resolveCodec(codec).encryption !== false;
+  return createTaskQueue({
+    connection: defaultConnection,
+    namespace,
+    settings: tasks,
+    codec: sealed ? createCodec(codec) : undefined,
+    timeoutMs: defaultConnection.timeoutMs * STEPS_OF_A_TASK_CALL,
+  });
+}
+
+/** A fallback that serves in place of Redis is no failure, but somebody ought to look. */
+function fallbackPart(fallback: FallbackCache): HealthPart {
+  return {
+    name: 'fallback',
+    health() {
+      const { mode, journal, overflowed } = fallback.state;
+      if (mode === 'redis') return { state: 'up', reason: null };
+      return {
+        state: 'degraded',
+        reason: `caches are served from this process (${mode})`,
+        details: { journal, overflowed },
+      };
+    },
+  };
+}

@@ -1,0 +1,60 @@
+/** The sharded cache over the configured servers, or over the default connection as its only shard. */
+import { ShardedCache, type OpenShard, type ShardOptions } from './cache/index.js';
+import { RedisConfig } from './config/index.js';
+import { createClient, type RedisAdapter, type ResolvedConnection } from './connection/index.js';
+
+const ONLY = 'default';
+
+export function wireSharded(config: RedisConfig, adapter: RedisAdapter): ShardedCache {
+  const configured = [...config.shards].map(
+    ([id, { connection, weight }]) => [id, connection, weight] as const,
+  );
+  const shards =
+    configured.length === 0
+      ? { [ONLY]: { options: 'default' as const } }
+      : Object.fromEntries(configured.map(([id, options, weight]) => [id, { options, weight }]));
+  const sharded = new ShardedCache<unknown, ShardOptions | ResolvedConnection | 'default'>(
+    {
+      shards,
+      open: (id, from) => {
+        if (!('options' in from)) return openKnown(id, elsewhere(config, from.address));
+        if (from.options === 'default') return { client: adapter.port, address: '', shared: true };
+        return openKnown(id, 'addresses' in from.options ? from.options : connectionOf(from.options));
+      },
+      namespace: config.namespace,
+      codec: config.codec,
+      l1: config.l1,
+      lease: `${config.shardLeaseMs}ms`,
+    },
+    config.cache,
+  );
+  return sharded;
+}
+
+/** What `addShard` is given is judged as what the module is given. */
+function connectionOf({ weight: _weight, ...options }: ShardOptions): ResolvedConnection {
+  return new RedisConfig(options, {}).defaultConnection;
+}
+
+/** A shard that another process has added: at its address, with the login of those this process was given. */
+function elsewhere(config: RedisConfig, address: string): ResolvedConnection {
+  const [known] = [...config.shards.values()];
+  const { hostname, port, pathname } = new URL(address);
+  const base = known?.connection ?? config.defaultConnection;
+  const addresses = [{ host: hostname.replace(/^\[|\]$/gu, ''), port: Number(port) }];
+  return { ...base, topology: 'standalone', sentinel: undefined, addresses, db: Number(pathname.slice(1)) };
+}
+
+function openKnown(id: string, connection: ResolvedConnection): OpenShard {
+  // A replica answers with a past that no agreement of the shards knows of.
+  const client = createClient({ ...connection, name: id, readFrom: 'primary' });
+  return { client, address: addressOf(connection) };
+}
+
+/** Without login, as it is written where every process can read it. */
+function addressOf({ topology, addresses, tls, db }: ResolvedConnection): string {
+  const [first] = addresses;
+  if (topology !== 'standalone' || first === undefined) return '';
+  const host = first.host.includes(':') ? `[${first.host}]` : first.host;
+  return `${tls === undefined ? 'redis' : 'rediss'}://${host}:${first.port}/${db}`;
+}
