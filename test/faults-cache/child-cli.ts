@@ -1,50 +1,48 @@
 /** A process of the fleet: opens a cache, and does what the parent says. Loaded by child.mjs. */
-import { createRedis, type Duration, type Redis } from '@anbar/nestjs-redis';
-import { CacheService, NearCache, resolveL1 } from '@anbar/nestjs-redis/cache';
-import { hunt } from './hunt.js';
-import { mutated } from './mutations.js';
-import type { Mutation, Order, StampedePlan, StampedeReport, Word } from './orders.js';
+import { createRedis, type Redis } from '@anbar/nestjs-redis';
+import { Hunt } from './hunt.js';
+import type { OpenOrder, Order, StampedePlan, StampedeReport, Word } from './orders.js';
+import { openOurs } from './ours.js';
+import { openRival } from './rivals.js';
+import { microseconds } from './stall-meter.js';
+import type { Subject } from './subject.js';
 
 interface Opened {
-  readonly redis: Redis;
-  readonly cache: (mutation?: Mutation) => CacheService;
+  readonly subject: Subject;
+  readonly origin: Redis;
+  readonly name: string;
 }
 
 let opened: Opened | undefined;
+let hunting: Hunt | undefined;
+let go: (() => void) | undefined;
 
 function say(word: Word): void {
   if (process.connected) process.send?.(word);
 }
 
-async function open(order: Extract<Order, { kind: 'open' }>): Promise<Opened> {
-  await opened?.redis.disconnect();
-  const options = { ...order.options, namespace: 'hunt', timeout: '5s', connectTimeout: '10s' } as const;
-  const redis = createRedis(options, {});
-  await redis.connect();
-  return {
-    redis,
-    cache: (mutation) => {
-      const cache = mutation === undefined ? redis.cache : mutatedCache(redis, mutation);
-      return cache.namespace(order.cacheName, { lease: order.lease as Duration });
-    },
-  };
+async function open(order: OpenOrder): Promise<Opened> {
+  if (opened !== undefined) await close(opened);
+  const origin = createRedis({ url: order.originUrl, namespace: 'origin', timeout: '5s' }, {});
+  await origin.connect();
+  const subject = await (order.subject === 'ours' ? openOurs(order) : openRival(order.subject, order));
+  return { subject, origin, name: order.cacheName };
 }
 
-/** Put together as `createRedis` does it, over a client that lies. */
-function mutatedCache({ adapter, config }: Redis, mutation: Mutation): CacheService {
-  const client = mutated(adapter.port, mutation);
-  const l1 = resolveL1(config.l1);
-  const near = l1 === false ? undefined : new NearCache({ client, l1 });
-  return new CacheService({ client, namespace: config.namespace, tiers: near?.tiers });
+async function close({ subject, origin }: Opened): Promise<void> {
+  await Promise.all([subject.close(), origin.disconnect()]);
 }
 
-async function stampede({ redis, cache: make }: Opened, plan: StampedePlan): Promise<StampedeReport> {
-  const cache = make();
-  await cache.get('connected');
+async function stampede({ subject, origin }: Opened, plan: StampedePlan): Promise<StampedeReport> {
+  await subject.get(0);
+  for (let i = 0; i < plan.rehearsals; i += 1) {
+    const own = `rehearsal:${process.pid}:${i}`;
+    await Promise.all(Array.from({ length: plan.callers }, () => subject.load(own, async () => own)));
+  }
   let calls = 0;
   const load = async (): Promise<string> => {
     calls += 1;
-    if (plan.firstHangs && (await redis.adapter.set(`hung:${plan.key}`, true, { when: 'absent' }))) {
+    if (plan.firstHangs && (await origin.adapter.set(`hung:${plan.key}`, true, { when: 'absent' }))) {
       say({ kind: 'loading' });
       await new Promise(() => undefined);
     }
@@ -54,16 +52,25 @@ async function stampede({ redis, cache: make }: Opened, plan: StampedePlan): Pro
     if (plan.fails) throw Object.assign(new TypeError('the origin is down'), { code: 'E_ORIGIN' });
     return 'loaded';
   };
-  const startedAt = performance.now();
+  say({ kind: 'poised' });
+  await theGo();
+  const firstAt = microseconds();
   const outcomes = await Promise.allSettled(
-    Array.from({ length: plan.callers }, () => cache.getOrSet(plan.key, load)),
+    Array.from({ length: plan.callers }, () => subject.load(plan.key, load)),
   );
   return {
     calls,
     answers: outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])),
     errors: outcomes.flatMap((each) => (each.status === 'rejected' ? [described(each.reason)] : [])),
-    tookMs: performance.now() - startedAt,
+    firstAt,
+    lastAt: microseconds(),
   };
+}
+
+function theGo(): Promise<void> {
+  return new Promise((resolve) => {
+    go = resolve;
+  });
 }
 
 function described(reason: unknown): string {
@@ -78,19 +85,36 @@ async function obey(order: Order): Promise<void> {
     return;
   }
   if (opened === undefined) throw new Error('nothing is open');
-  const { redis, cache } = opened;
-  if (order.kind === 'hunt') {
-    const report = await hunt({ cache: cache(order.plan.mutation), origin: redis.adapter, plan: order.plan });
-    say({ kind: 'hunted', report });
-  } else if (order.kind === 'stampede') {
-    say({ kind: 'stampeded', report: await stampede(opened, order.plan) });
-  } else {
-    await redis.disconnect();
-    await settled();
-    say({ kind: 'left', holding: process.getActiveResourcesInfo() });
-    process.off('disconnect', end);
-    process.disconnect();
+  const { subject, origin, name } = opened;
+  switch (order.kind) {
+    case 'hunt':
+      hunting = new Hunt({ subject, origin: origin.adapter, plan: order.plan, name, tell: say });
+      await hunting.run();
+      say({ kind: 'hunted', figures: subject.figures() });
+      break;
+    case 'enough':
+      hunting?.stop();
+      break;
+    case 'go':
+      setTimeout(() => go?.(), (order.at - microseconds()) / 1_000);
+      break;
+    case 'stampede':
+      say({ kind: 'stampeded', report: await stampede(opened, order.plan) });
+      break;
+    case 'leave':
+      await leave(opened);
+      break;
   }
+}
+
+/** The database is no part of what has to be gone: the cache is asked to leave first, and is not waited for by it. */
+async function leave({ subject, origin }: Opened): Promise<void> {
+  await subject.close();
+  await origin.disconnect();
+  await settled();
+  say({ kind: 'left', holding: process.getActiveResourcesInfo() });
+  process.off('disconnect', end);
+  process.disconnect();
 }
 
 /** Sockets are gone one turn after they were closed. */

@@ -2,24 +2,29 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Order, Word } from './orders.js';
+import type { OpenOrder, Order, Seen, Word } from './orders.js';
 
 const CHILD = fileURLToPath(new URL('child.mjs', import.meta.url));
+/** Nothing that is waited for here takes as long; who is silent for that long hangs. */
+const PATIENCE_MS = 150_000;
 
 export class Member {
   readonly process: ChildProcess;
+  /** Told of what a hunt sees, at once: it would be too much to keep. */
+  onSeen: ((seen: Seen) => void) | undefined;
   readonly #words: Word[] = [];
   readonly #listeners = new Set<() => void>();
 
   constructor() {
-    this.process = fork(CHILD, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    this.process.on('message', (word) => {
-      this.#words.push(word as Word);
-      for (const listener of this.#listeners) listener();
+    // Typed arrays cross the border as bytes.
+    this.process = fork(CHILD, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' });
+    this.process.on('message', (message) => {
+      const word = message as Word;
+      if (word.kind === 'seen') this.onSeen?.(word);
+      else this.#words.push(word);
+      this.#wake();
     });
-    this.process.on('exit', () => {
-      for (const listener of this.#listeners) listener();
-    });
+    this.process.on('exit', () => this.#wake());
   }
 
   tell(order: Order): void {
@@ -28,19 +33,13 @@ export class Member {
 
   /** The next word of that kind. */
   async hear<Kind extends Word['kind']>(kind: Kind): Promise<Extract<Word, { kind: Kind }>> {
+    const until = performance.now() + PATIENCE_MS;
     for (;;) {
       const word = this.take(kind);
       if (word !== undefined) return word;
-      if (this.process.exitCode !== null || this.process.signalCode !== null) {
-        throw new Error(`the process ended before it was ${kind}`);
-      }
-      await new Promise<void>((resolve) => {
-        const listener = (): void => {
-          this.#listeners.delete(listener);
-          resolve();
-        };
-        this.#listeners.add(listener);
-      });
+      if (this.#ended) throw new Error(`the process ended before it was ${kind}`);
+      if (performance.now() > until) throw new Error(`the process hangs: it never was ${kind}`);
+      await this.#nextWord(until - performance.now());
     }
   }
 
@@ -56,10 +55,30 @@ export class Member {
   }
 
   async stop(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    if (this.#ended) return;
     const ended = once(this.process, 'exit');
     this.process.kill('SIGKILL');
     await ended;
+  }
+
+  get #ended(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  #wake(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #nextWord(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const listener = (): void => {
+        clearTimeout(timer);
+        this.#listeners.delete(listener);
+        resolve();
+      };
+      const timer = setTimeout(listener, Math.max(1, withinMs));
+      this.#listeners.add(listener);
+    });
   }
 }
 
@@ -70,10 +89,7 @@ export async function startFleet(size: number): Promise<readonly Member[]> {
 }
 
 /** Each with connections of its own; settles when all are connected. */
-export async function openFleet(
-  fleet: readonly Member[],
-  order: Omit<Extract<Order, { kind: 'open' }>, 'kind'>,
-): Promise<void> {
+export async function openFleet(fleet: readonly Member[], order: Omit<OpenOrder, 'kind'>): Promise<void> {
   for (const member of fleet) member.tell({ kind: 'open', ...order });
   await Promise.all(fleet.map((member) => member.hear('ready')));
 }

@@ -1,136 +1,252 @@
-/** The model of the race hunt: what a read may answer, given what was acknowledged before it began. */
-import type { HuntReport } from './orders.js';
+/**
+ * The model of the race hunt: what a read may answer, given what was acknowledged before it began. It judges
+ * while the hunt goes on, in bounded memory: a read is judged when every process has told all that was
+ * acknowledged to it until that read began.
+ */
+import { Floors, type Floor } from './floors.js';
+import { LagHistogram } from './lag-histogram.js';
+import { NUMBERS_EACH, OPERATIONS, type Figures, type Operation, type Seen } from './orders.js';
 
-export interface Verdict {
+export interface Verdict extends Figures {
   readonly operations: number;
   readonly reads: number;
   readonly hits: number;
-  readonly l1Hits: number;
   readonly acknowledged: number;
-  readonly loads: number;
-  readonly refusedFills: number;
-  readonly failures: number;
+  readonly errors: number;
+  /** Answers that were another key's. */
+  readonly wrong: number;
   /** Reads that answered what was before an invalidation acknowledged before they began. */
   readonly stale: number;
-  /** How long after the acknowledgement they began, in milliseconds. */
+  /** Stale for longer than 50 ms, whatever is tolerated. */
+  readonly stale50: number;
+  /** How long after the acknowledgement stale reads began, in milliseconds. */
+  readonly lagP50Ms: number;
   readonly lagP99Ms: number;
   readonly worstMs: number;
   /** Stale for longer than tolerated, or in the very process that had invalidated. */
   readonly violations: number;
   /** Stale for longer than tolerated, but not if the time is left out in which the reader's process stood still. */
   readonly lateByStall: number;
+  /** Too old to be judged; there should be none. */
+  readonly unjudged: number;
   /** The longest any process stood still, in milliseconds. */
   readonly stallMs: number;
+  /** The first violations, in full. */
+  readonly cases: readonly Case[];
+  readonly errorTexts: readonly string[];
 }
 
-interface Floor {
-  readonly at: number;
-  readonly version: number;
-  /** Index of the report. */
-  readonly writer: number;
-}
-
-interface StaleRead {
+/** Enough to find the place in the code. */
+export interface Case {
+  readonly key: number;
+  readonly answered: number;
+  readonly by: Operation | undefined;
   readonly reader: number;
+  readonly owed: number;
+  readonly since: Operation | undefined;
+  readonly writer: number;
+  readonly lagMs: number;
+  readonly stalledMs: number;
+  readonly atMs: number;
+}
+
+interface Read {
+  readonly reader: number;
+  readonly key: number;
   readonly startedAt: number;
-  readonly broken: Floor;
+  readonly version: number;
+  readonly operation: number;
 }
 
-/** `toleranceMs`: how long a process may still answer what another one has invalidated. */
-export function judge(reports: readonly HuntReport[], toleranceMs = 0): Verdict {
-  const { reads, hits, stale } = staleReads(reports);
-  const lags = stale.map(lagOf).toSorted((a, b) => a - b);
-  const late = stale.filter((read) => isOwn(read) || lagOf(read) > toleranceMs * 1_000);
-  const excused = late.filter((read) => {
-    const stalled = stalledBetween(reports[read.reader]?.stalls ?? [], read.broken.at, read.startedAt);
-    return toleranceMs > 0 && !isOwn(read) && lagOf(read) - stalled <= toleranceMs * 1_000;
-  });
-  return {
-    operations: sum(reports, (each) => each.operations),
-    reads,
-    hits,
-    l1Hits: sum(reports, (each) => each.l1Hits),
-    acknowledged: sum(reports, (each) => each.acknowledged.length / 3),
-    loads: sum(reports, (each) => each.loads),
-    refusedFills: sum(reports, (each) => each.refusedFills),
-    failures: sum(reports, (each) => each.failures),
-    stale: stale.length,
-    lagP99Ms: (lags[Math.ceil(lags.length * 0.99) - 1] ?? 0) / 1_000,
-    worstMs: (lags.at(-1) ?? 0) / 1_000,
-    violations: late.length - excused.length,
-    lateByStall: excused.length,
-    stallMs: Math.max(0, ...reports.map(({ stalls }) => longestOf(stalls))) / 1_000,
+interface Told {
+  through: number;
+  reads: Read[];
+  acknowledged: { readonly key: number; readonly floor: Floor }[];
+  stalls: number[];
+  /** What this process itself was told: it owes that to its own readers at once. */
+  readonly own: FloorsByKey;
+}
+
+const MOST_CASES = 10;
+const MOST_STALLS = 4_000;
+const LATE_US = 50_000;
+
+class FloorsByKey {
+  readonly #floors = new Map<number, Floors>();
+
+  of(key: number): Floors {
+    let floors = this.#floors.get(key);
+    if (floors === undefined) this.#floors.set(key, (floors = new Floors()));
+    return floors;
+  }
+}
+
+export class Judge {
+  readonly #toleranceUs: number;
+  readonly #told: readonly Told[];
+  readonly #floors = new FloorsByKey();
+  readonly #lags = new LagHistogram();
+  readonly #cases: Case[] = [];
+  readonly #errorTexts = new Set<string>();
+  readonly #counts = {
+    operations: 0,
+    reads: 0,
+    hits: 0,
+    acknowledged: 0,
+    errors: 0,
+    wrong: 0,
+    stale: 0,
+    stale50: 0,
+    violations: 0,
+    lateByStall: 0,
+    unjudged: 0,
+    stallMs: 0,
   };
-}
+  #beganAt: number | undefined;
 
-function lagOf({ startedAt, broken }: StaleRead): number {
-  return startedAt - broken.at;
-}
+  /** `toleranceMs`: how long a process may still answer what another one has invalidated. */
+  constructor(processes: number, toleranceMs = 0) {
+    this.#toleranceUs = toleranceMs * 1_000;
+    this.#told = Array.from({ length: processes }, () => ({
+      through: 0,
+      reads: [],
+      acknowledged: [],
+      stalls: [],
+      own: new FloorsByKey(),
+    }));
+  }
 
-function isOwn({ reader, broken }: StaleRead): boolean {
-  return reader === broken.writer;
-}
+  get operations(): number {
+    return this.#counts.operations;
+  }
 
-function staleReads(reports: readonly HuntReport[]): { reads: number; hits: number; stale: StaleRead[] } {
-  const floors = floorsOf(reports);
-  const stale: StaleRead[] = [];
-  let hits = 0;
-  let reads = 0;
-  for (const [reader, report] of reports.entries()) {
-    for (let i = 0; i < report.reads.length; i += 3) {
-      const [key = 0, startedAt = 0, version = -1] = report.reads.slice(i, i + 3);
-      reads += 1;
-      if (version === -1) continue;
-      hits += 1;
-      const broken = firstFloorAbove(floors.get(key) ?? [], version);
-      if (broken !== undefined && broken.at < startedAt) stale.push({ reader, startedAt, broken });
+  get violations(): number {
+    return this.#counts.violations;
+  }
+
+  /** What one process has to tell; its words have to come in their order. */
+  hear(process: number, seen: Seen): void {
+    const told = this.#told[process];
+    if (told === undefined) throw new RangeError(`there is no process ${process}`);
+    this.#count(seen);
+    for (const [key, at, version, operation] of rows(seen.acknowledged)) {
+      const floor = { at, version, operation, process };
+      told.acknowledged.push({ key, floor });
+      told.own.of(key).raise(floor);
+    }
+    for (const [key, startedAt, version, operation] of rows(seen.reads)) {
+      if (version >= 0) told.reads.push({ reader: process, key, startedAt, version, operation });
+    }
+    this.#hearStalls(told, seen.stalls);
+    told.through = seen.through;
+    this.#judgeWhatIsComplete();
+  }
+
+  verdict(figures: readonly Figures[] = []): Verdict {
+    const sum = (figure: keyof Figures): number => figures.reduce((total, each) => total + each[figure], 0);
+    return {
+      ...this.#counts,
+      l1Hits: sum('l1Hits'),
+      loads: sum('loads'),
+      refusedFills: sum('refusedFills'),
+      failures: sum('failures'),
+      lagP50Ms: this.#lags.percentile(0.5),
+      lagP99Ms: this.#lags.percentile(0.99),
+      worstMs: this.#lags.longestMs,
+      cases: this.#cases,
+      errorTexts: [...this.#errorTexts],
+    };
+  }
+
+  #count(seen: Seen): void {
+    const counts = this.#counts;
+    counts.operations += seen.operations;
+    counts.errors += seen.errors;
+    counts.wrong += seen.wrong;
+    counts.acknowledged += seen.acknowledged.length / NUMBERS_EACH;
+    counts.reads += seen.reads.length / NUMBERS_EACH;
+    for (const text of seen.errorTexts) if (this.#errorTexts.size < MOST_CASES) this.#errorTexts.add(text);
+  }
+
+  #hearStalls(told: Told, stalls: Float64Array): void {
+    for (let i = 0; i < stalls.length; i += 2) {
+      const [from = 0, to = 0] = stalls.subarray(i, i + 2);
+      told.stalls.push(from, to);
+      this.#counts.stallMs = Math.max(this.#counts.stallMs, (to - from) / 1_000);
+    }
+    if (told.stalls.length > MOST_STALLS) told.stalls = told.stalls.slice(-MOST_STALLS / 2);
+  }
+
+  #judgeWhatIsComplete(): void {
+    const complete = Math.min(...this.#told.map(({ through }) => through));
+    const acknowledged = this.#told.flatMap((told) => {
+      const [known, open] = split(told.acknowledged, ({ floor }) => floor.at < complete);
+      told.acknowledged = open;
+      return known;
+    });
+    acknowledged.sort((one, other) => one.floor.at - other.floor.at);
+    for (const { key, floor } of acknowledged) this.#floors.of(key).raise(floor);
+    for (const told of this.#told) {
+      const [known, open] = split(told.reads, ({ startedAt }) => startedAt <= complete);
+      told.reads = open;
+      for (const read of known) this.#judge(read, told);
     }
   }
-  return { reads, hits, stale };
-}
 
-/** A key has one writer, so its versions are acknowledged in their order. */
-function floorsOf(reports: readonly HuntReport[]): ReadonlyMap<number, readonly Floor[]> {
-  const floors = new Map<number, Floor[]>();
-  for (const [writer, { acknowledged }] of reports.entries()) {
-    for (let i = 0; i < acknowledged.length; i += 3) {
-      const [key = 0, at = 0, version = 0] = acknowledged.slice(i, i + 3);
-      const known = floors.get(key);
-      if (known === undefined) floors.set(key, [{ at, version, writer }]);
-      else known.push({ at, version, writer });
+  #judge(read: Read, told: Told): void {
+    this.#counts.hits += 1;
+    this.#beganAt ??= read.startedAt;
+    const broken = this.#floors.of(read.key).brokenBy(read.version, read.startedAt);
+    const own = told.own.of(read.key).brokenBy(read.version, read.startedAt);
+    if (broken === 'unknown' || own === 'unknown') this.#counts.unjudged += 1;
+    if (broken === undefined || broken === 'unknown') return;
+    const lag = read.startedAt - broken.at;
+    this.#counts.stale += 1;
+    if (lag > LATE_US) this.#counts.stale50 += 1;
+    this.#lags.add(lag);
+    if (typeof own === 'object') this.#violation(read, own, 0);
+    else if (lag > this.#toleranceUs) {
+      const stalled = stalledBetween(told.stalls, broken.at, read.startedAt);
+      if (this.#toleranceUs > 0 && lag - stalled <= this.#toleranceUs) this.#counts.lateByStall += 1;
+      else this.#violation(read, broken, stalled);
     }
   }
-  return floors;
+
+  #violation({ key, reader, startedAt, version, operation }: Read, broken: Floor, stalled: number): void {
+    this.#counts.violations += 1;
+    if (this.#cases.length === MOST_CASES) return;
+    this.#cases.push({
+      key,
+      answered: version,
+      by: OPERATIONS[operation],
+      reader,
+      owed: broken.version,
+      since: OPERATIONS[broken.operation],
+      writer: broken.process,
+      lagMs: (startedAt - broken.at) / 1_000,
+      stalledMs: stalled / 1_000,
+      atMs: (startedAt - (this.#beganAt ?? startedAt)) / 1_000,
+    });
+  }
 }
 
-/** The earliest acknowledgement that forbids this version; by halves, since versions rise. */
-function firstFloorAbove(floors: readonly Floor[], version: number): Floor | undefined {
-  let low = 0;
-  let high = floors.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((floors[middle]?.version ?? 0) > version) high = middle;
-    else low = middle + 1;
+function* rows(numbers: Float64Array): Iterable<readonly [number, number, number, number]> {
+  for (let i = 0; i < numbers.length; i += NUMBERS_EACH) {
+    const [key = 0, at = 0, version = 0, operation = 0] = numbers.subarray(i, i + NUMBERS_EACH);
+    yield [key, at, version, operation];
   }
-  return floors[low];
+}
+
+function split<T>(all: readonly T[], belongs: (one: T) => boolean): [T[], T[]] {
+  const [yes, no]: [T[], T[]] = [[], []];
+  for (const one of all) (belongs(one) ? yes : no).push(one);
+  return [yes, no];
 }
 
 function stalledBetween(stalls: readonly number[], from: number, to: number): number {
   let total = 0;
   for (let i = 0; i < stalls.length; i += 2) {
-    const [begin = 0, end = 0] = stalls.slice(i, i + 2);
-    total += Math.max(0, Math.min(end, to) - Math.max(begin, from));
+    total += Math.max(0, Math.min(stalls[i + 1] ?? 0, to) - Math.max(stalls[i] ?? 0, from));
   }
   return total;
-}
-
-function longestOf(stalls: readonly number[]): number {
-  let longest = 0;
-  for (let i = 0; i < stalls.length; i += 2)
-    longest = Math.max(longest, (stalls[i + 1] ?? 0) - (stalls[i] ?? 0));
-  return longest;
-}
-
-function sum(reports: readonly HuntReport[], pick: (report: HuntReport) => number): number {
-  return reports.reduce((total, report) => total + pick(report), 0);
 }

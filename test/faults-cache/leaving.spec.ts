@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { admin, infoFields, startStandalone, until, type Standalone } from '../topology/index.js';
+import { admin, infoFields, shared, startStandalone, until, type Standalone } from '../topology/index.js';
 import { Member, openFleet } from './fleet.js';
 import type { StampedePlan } from './orders.js';
 
@@ -24,12 +24,22 @@ afterAll(() => server.stop());
 async function loading(cacheName: string, plan: Partial<StampedePlan>): Promise<void> {
   member = new Member();
   await member.hear('ready');
-  await openFleet([member], { options: { url: server.url }, cacheName, lease: `${LEASE_MS}ms` });
+  await openFleet([member], {
+    subject: 'ours',
+    options: { url: server.url },
+    // Another server: here every connection is counted.
+    originUrl: (await shared('standalone')).url,
+    cacheName,
+    lease: `${LEASE_MS}ms`,
+    mutation: undefined,
+  });
   const key = randomBytes(6).toString('hex');
   member.tell({
     kind: 'stampede',
-    plan: { callers: CALLERS, loadMs: 50, fails: false, firstHangs: false, key, ...plan },
+    plan: { callers: CALLERS, rehearsals: 0, loadMs: 50, fails: false, firstHangs: false, key, ...plan },
   });
+  await member.hear('poised');
+  member.tell({ kind: 'go', at: 0 });
   await until(async () => (await leasesOf(cacheName)).length > 0, { what: 'a lease', every: 2 });
   await until(async () => (await trackingClients()) === 1, { what: 'a tracking connection', every: 2 });
 }

@@ -8,19 +8,25 @@ const SHORTEST_US = 10_000;
 export const microseconds = (): number => Number(process.hrtime.bigint() / 1_000n);
 
 export class StallMeter {
-  readonly #stalls: number[] = [];
   readonly #timer: NodeJS.Timeout;
+  #stalls: number[] = [];
   #due = microseconds() + TICK_MS * 1_000;
 
   constructor() {
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
-  /** @returns flat pairs of when a tick was due and when it came, of those that came late */
-  stop(): readonly number[] {
-    this.#tick();
+  /** @returns flat pairs of when a tick was due and when it came, of those that came late since the last call */
+  take(): readonly number[] {
+    // The timer itself may not have got to run yet.
+    if (microseconds() > this.#due) this.#tick();
+    const taken = this.#stalls;
+    this.#stalls = [];
+    return taken;
+  }
+
+  stop(): void {
     clearInterval(this.#timer);
-    return this.#stalls;
   }
 
   #tick(): void {
