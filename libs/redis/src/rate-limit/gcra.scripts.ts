@@ -1,7 +1,7 @@
 /**
  * The step of the limiter for what is by far asked most: limits by GCRA with nothing beside, in groups that are
  * charged whole or not at all. The same as `takeScript` on them, in half of the server's time: it answers with one
- * number for each, from which the rest follows.
+ * number for each, from which the rest follows. A key that many ask for at once is read and written once per call.
  */
 import { defineScript, replyItems } from '../connection/index.js';
 import type { Standing } from './algorithm.js';
@@ -41,15 +41,25 @@ for d = 1, count do
   tolerances[d] = units[d] * tonumber(ARGV[2 * d + 1])
 end
 local items, out, i, n = 2 * count + 1, {now}, 1, #KEYS
+local seen, charged = {}, {}
 local function ahead(key)
+  local reset = seen[key]
+  if reset then return reset end
+  reset = 0
   local found = redis.pcall('GET', key)
-  if type(found) ~= 'string' or #found > 16 or not match(found, '^%d+$') then return 0 end
-  local full = tonumber(found)
-  if full > now then return full - now end
-  return 0
+  if type(found) == 'string' and #found <= 16 and match(found, '^%d+$') then
+    local full = tonumber(found)
+    if full > now then reset = full - now end
+  end
+  seen[key] = reset
+  return reset
 end
 local function save(key, reset)
-  redis.call('SET', key, format('%.0f', now + reset), 'PXAT', format('%.0f', ceil((now + reset) / 1000)))
+  if not charged[key] then
+    charged[key] = true
+    charged[#charged + 1] = key
+  end
+  seen[key] = reset
 end
 while i <= n do
   local word = tonumber(ARGV[items + i])
@@ -86,6 +96,10 @@ while i <= n do
       end
     end
   end
+end
+for _, key in ipairs(charged) do
+  local full = now + seen[key]
+  redis.call('SET', key, format('%.0f', full), 'PXAT', format('%.0f', ceil(full / 1000)))
 end
 return out`,
   args: writeArgs,

@@ -66,9 +66,9 @@ export class LimiterCounters {
     });
   }
 
-  storeBack(now: number): void {
+  storeBack(clock: Clock): void {
     if (this.#storeLostAt === undefined) return;
-    const durationMs = now - this.#storeLostAt;
+    const durationMs = clock.now() - this.#storeLostAt;
     const allowed = this.#allowedWithoutStore - this.#allowedBefore;
     this.#storeLostAt = undefined;
     if (!this.#telemetry.active) return;

@@ -2,17 +2,22 @@
 import { HttpException, Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { RateDecision } from './decision.js';
 import { problemOf, type RateLimitProblem } from './problem.js';
+import type { HeaderField } from './rate-headers.js';
 import { rulesOfRoute } from './rate-limit.metadata.js';
-import { RouteLimits, setHeader } from './route-limits.js';
+import { RouteLimits, setHeaders, type Decided } from './route-limits.js';
 
 /** A denied request: 429, or 503 where the limit could not be looked at. Its response is a problem of RFC 9457. */
 export class RateLimitedException extends HttpException {
   readonly decision: RateDecision;
 
   constructor(decision: RateDecision, problem: RateLimitProblem = problemOf(decision)) {
-    super({ ...problem }, problem.status);
-    this.message = problem.detail;
+    super(problem, problem.status);
     this.decision = decision;
+  }
+
+  /** Nest would make one of the name of the class. */
+  override initMessage(): void {
+    this.message = (this.getResponse() as RateLimitProblem).detail;
   }
 }
 
@@ -29,25 +34,33 @@ export class RateLimitGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const checking = this.#routes.check(context, 'before-auth', rulesOfRoute);
-    if (checking === undefined) return true;
-    return checking.then(async (decision) => {
-      if (decision?.allowed === false) throw await denial(context, decision);
-      return true;
-    });
+    const checked = this.#routes.check(context, 'before-auth', rulesOfRoute);
+    if (checked instanceof Promise) return checked.then((decision) => pass(context, decision));
+    return pass(context, checked);
   }
 }
 
+/** A denial that is known at once is thrown at once. */
+function pass(context: ExecutionContext, decision: Decided): boolean | Promise<boolean> {
+  if (decision === undefined || decision.allowed) return true;
+  const error = denial(context, decision);
+  if (!(error instanceof Promise)) throw error;
+  return error.then((its) => {
+    throw its;
+  });
+}
+
+const PROBLEM: readonly HeaderField[] = [['Content-Type', 'application/problem+json']];
+
 /** The exception the filters of this kind of application know. */
-export async function denial(context: ExecutionContext, decision: RateDecision): Promise<Error> {
+export function denial(context: ExecutionContext, decision: RateDecision): Error | Promise<Error> {
   const problem = problemOf(decision);
   const kind = context.getType<string>();
-  if (kind === 'ws') return (await wsException(problem)) ?? new RateLimitedException(decision, problem);
-  if (kind === 'rpc') return (await rpcException(problem)) ?? new RateLimitedException(decision, problem);
-  if (kind === 'http') {
-    setHeader(context.switchToHttp().getResponse<object>(), 'Content-Type', 'application/problem+json');
-  }
-  return withoutStack(() => new RateLimitedException(decision, problem));
+  const plain = (): Error => withoutStack(() => new RateLimitedException(decision, problem));
+  if (kind === 'ws') return wsException(problem).then((error) => error ?? plain());
+  if (kind === 'rpc') return rpcException(problem).then((error) => error ?? plain());
+  if (kind === 'http') setHeaders(context.getArgByIndex<object>(1), PROBLEM);
+  return plain();
 }
 
 /** A denial is no fault: where it came from tells nothing, and writing that down is most of what it costs. */

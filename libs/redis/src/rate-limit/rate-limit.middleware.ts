@@ -3,7 +3,7 @@ import { Inject, Injectable, type NestMiddleware } from '@nestjs/common';
 import type { RateDecision } from './decision.js';
 import { problemOf } from './problem.js';
 import { RateLimitCall } from './rate-limit-call.js';
-import { RouteLimits, setHeader } from './route-limits.js';
+import { RouteLimits, setHeaders } from './route-limits.js';
 
 /** What of Node's request and response is used; Express and the middleware of Fastify both hand them over. */
 interface IncomingRequest {
@@ -38,15 +38,15 @@ export class RateLimitMiddleware implements NestMiddleware<IncomingRequest, Outg
     next: (error?: unknown) => void,
   ): Promise<void> {
     const url = request.originalUrl ?? request.url ?? '/';
-    const rules = this.#routes.endpointRules(request.method ?? 'GET', url);
-    if (rules.length === 0) {
+    const planned = this.#routes.endpointRules(request.method ?? 'GET', url);
+    if (planned.rules.length === 0) {
       next();
       return;
     }
     const call = new RateLimitCall({ kind: 'http', request, response }, this.#routes.addresses);
     let decision: RateDecision | undefined;
     try {
-      decision = await this.#routes.apply(rules, call);
+      decision = await this.#routes.apply(planned, call);
     } catch (error) {
       next(error);
       return;
@@ -63,6 +63,6 @@ export class RateLimitMiddleware implements NestMiddleware<IncomingRequest, Outg
 function refuse(response: OutgoingResponse, decision: RateDecision): void {
   const problem = problemOf(decision);
   response.statusCode = problem.status;
-  setHeader(response, 'Content-Type', 'application/problem+json');
+  setHeaders(response, [['Content-Type', 'application/problem+json']]);
   response.end(JSON.stringify(problem));
 }

@@ -83,15 +83,18 @@ export class RateLimiter {
    */
   consumeAll(asks: readonly RateAsk[], options: ConsumeOptions = {}): Promise<RateDecision> {
     try {
-      const asked = this.#questions.of(asks, options.cost);
-      const startedAt = this.#clock.now();
-      const known = this.#withoutTrip(asked, startedAt);
-      return known === undefined
-        ? this.#decide(asked, startedAt)
-        : Promise.resolve(this.#count(known, asked, startedAt));
+      return Promise.resolve(this.decide(asks, options));
     } catch (error) {
       return Promise.reject<RateDecision>(error);
     }
+  }
+
+  /** As {@link consumeAll}, but what is known without a trip is said at once, and what can not be meant is thrown. */
+  decide(asks: readonly RateAsk[], options: ConsumeOptions = {}): RateDecision | Promise<RateDecision> {
+    const asked = this.#questions.of(asks, options.cost);
+    const startedAt = this.#clock.now();
+    const known = this.#withoutTrip(asked, startedAt);
+    return known === undefined ? this.#decide(asked, startedAt) : this.#count(known, asked, startedAt);
   }
 
   /** What {@link consume} would answer; takes nothing and writes nothing. */
@@ -144,29 +147,33 @@ export class RateLimiter {
       : decide({ limits: [stateOf(first.limit, state)], source: 'lease' });
   }
 
-  async #decide(asked: readonly AskedLimit[], startedAt: number): Promise<RateDecision> {
-    const decision = await this.#ask(asked, 'consume');
-    if (!decision.allowed && decision.source === 'store') {
-      this.#denials?.remember(printOf(asked), decision.limits, startedAt);
-    }
-    return this.#count(decision, asked, startedAt);
+  #decide(asked: readonly AskedLimit[], startedAt: number): Promise<RateDecision> {
+    return this.#ask(asked, 'consume').then((decision) => {
+      if (!decision.allowed && decision.source === 'store') {
+        this.#denials?.remember(printOf(asked), decision.limits, startedAt);
+      }
+      return this.#count(decision, asked, startedAt);
+    });
   }
 
   #count(decision: RateDecision, asked: readonly AskedLimit[], startedAt: number): RateDecision {
     return this.#counters.count(decision, asked, startedAt, this.#clock);
   }
 
-  async #ask(limits: readonly AskedLimit[], mode: Mode): Promise<RateDecision> {
+  // Without `await`, as far as the usual way goes: each is a turn of the queue of promises, for every request.
+  #ask(limits: readonly AskedLimit[], mode: Mode): Promise<RateDecision> {
     const holder = holdsPlaces(limits) ? this.#places.newHolder() : '';
-    try {
-      const decision = await this.#askStore(limits, mode, holder);
-      this.#counters.storeBack(this.#clock.now());
-      return decision;
-    } catch (error) {
-      if (!isRedisModuleError(error)) throw error;
-      this.#counters.storeLost(error.code, this.#clock.now());
-      return this.#withoutStore(limits, mode, holder);
-    }
+    return this.#askStore(limits, mode, holder).then(
+      (decision) => {
+        this.#counters.storeBack(this.#clock);
+        return decision;
+      },
+      (error: unknown) => {
+        if (!isRedisModuleError(error)) throw error;
+        this.#counters.storeLost(error.code, this.#clock.now());
+        return this.#withoutStore(limits, mode, holder);
+      },
+    );
   }
 
   #askStore(limits: readonly AskedLimit[], mode: Mode, holder: string): Promise<RateDecision> {
@@ -174,7 +181,8 @@ export class RateLimiter {
     if (first !== undefined && second === undefined && first.limit.lease > 0 && mode === 'consume') {
       return this.#askWithLease(first);
     }
-    const slots = this.#client.topology === 'cluster' ? bySubject(limits) : [limits];
+    if (this.#client.topology !== 'cluster') return this.#askOne(limits, mode, holder);
+    const slots = bySubject(limits);
     return slots.length > 1 && mode === 'consume'
       ? this.#askInTurn(slots, holder)
       : this.#askAtOnce(slots, mode, holder);
@@ -187,6 +195,12 @@ export class RateLimiter {
     };
     const { state, own } = await this.#leases.take(asked, fetch);
     return decide({ limits: [stateOf(asked.limit, state)], source: own ? 'lease' : 'store' });
+  }
+
+  #askOne(limits: readonly AskedLimit[], mode: Mode, holder: string): Promise<RateDecision> {
+    return this.#batch
+      .take({ limits, mode, holder })
+      .then((states) => this.#conclude(limits, states, { mode, holder, source: 'store' }));
   }
 
   async #askAtOnce(
@@ -211,7 +225,7 @@ export class RateLimiter {
     };
     for (const [i, limits] of order.entries()) {
       try {
-        taken.push(await this.#askAtOnce([limits], 'consume', holder));
+        taken.push(await this.#askOne(limits, 'consume', holder));
       } catch (error) {
         await giveBack(order.slice(0, i));
         throw error;

@@ -9,7 +9,7 @@ import type { LimitState, RateDecision } from './decision.js';
 import { EndpointTable } from './endpoint-limits.js';
 import { Identity } from './identity.js';
 import type { Limit } from './limit.options.js';
-import { headersOf, retryAfterOf, type RateLimitHeaders } from './rate-headers.js';
+import { headersOf, retryAfterOf, type HeaderField, type RateLimitHeaders } from './rate-headers.js';
 import { readCall, RateLimitCall, type CallContext } from './rate-limit-call.js';
 import type { RateLimitHttpOptions } from './rate-limit.options.js';
 import { phaseOf, type LimitPhase, type RateLimitRule } from './rate-limit.rules.js';
@@ -25,7 +25,16 @@ interface PlannedRule {
   readonly fixed: Limit | undefined;
 }
 
-type Plan = Readonly<Record<LimitPhase, readonly PlannedRule[]>>;
+/** The rules of one place and phase. */
+interface PlannedRules {
+  readonly rules: readonly PlannedRule[];
+  /** What is most of all: fixed limits by address, for which nobody has to be asked. */
+  readonly plain: readonly Limit[] | undefined;
+}
+
+type Plan = Readonly<Record<LimitPhase, PlannedRules>>;
+
+export type Decided = RateDecision | undefined;
 
 /** Told to whoever operates the application, once each. */
 export type Warn = (message: string) => void;
@@ -44,7 +53,7 @@ export class RouteLimits {
   readonly #headers: RateLimitHeaders;
   readonly #everywhere: readonly RateLimitRule[];
   readonly #endpoints: EndpointTable;
-  readonly #planned = new WeakMap<readonly RateLimitRule[], readonly PlannedRule[]>();
+  readonly #planned = new WeakMap<readonly RateLimitRule[], PlannedRules>();
   readonly #plans = new WeakMap<object, Map<object, Plan>>();
   readonly #seen = new WeakSet<object>();
   readonly #told = new WeakMap<object, readonly LimitState[]>();
@@ -68,46 +77,37 @@ export class RouteLimits {
     this.#intercepted = true;
   }
 
-  endpointRules(method: string, url: string): readonly PlannedRule[] {
+  endpointRules(method: string, url: string): PlannedRules {
     const rules = this.#endpoints.rulesFor(method, url);
     const known = this.#planned.get(rules);
     if (known !== undefined) return known;
-    const planned = rules.map(planRule);
+    const planned = planRules(rules);
     this.#planned.set(rules, planned);
     return planned;
   }
 
-  /** Undefined where this phase has nothing to say. */
-  check(
-    context: CallContext,
-    phase: LimitPhase,
-    rulesOf: RuleReader,
-  ): Promise<RateDecision | undefined> | undefined {
-    const rules = this.#planOf(context, rulesOf)[phase];
-    if (rules.length === 0 || this.#seen.has(context)) return undefined;
+  /** Undefined where this phase has nothing to say; at once where no trip is needed. */
+  check(context: CallContext, phase: LimitPhase, rulesOf: RuleReader): Decided | Promise<Decided> {
+    const planned = this.#planOf(context, rulesOf)[phase];
+    if (planned.rules.length === 0 || this.#seen.has(context)) return undefined;
     // A route may have this guard from several places; one call of it goes through all in the same context.
     this.#seen.add(context);
-    return this.apply(rules, readCall(context, this.addresses));
+    return this.apply(planned, readCall(context, this.addresses));
   }
 
   /** Consumes, and sets the headers. */
-  async apply(rules: readonly PlannedRule[], call: RateLimitCall): Promise<RateDecision | undefined> {
-    const asks = this.#plainAsks(rules, call) ?? (await this.#asksOf(rules, call));
-    if (asks.length === 0) return undefined;
-    const decision = await this.#limiter.consumeAll(asks);
-    if (call.response !== undefined) this.#tell(call.response, decision);
-    return decision;
+  apply({ rules, plain }: PlannedRules, call: RateLimitCall): Decided | Promise<Decided> {
+    if (plain !== undefined) return this.#consume([{ subject: ['ip', call.ip], limits: plain }], call);
+    return this.#asksOf(rules, call).then((asks) =>
+      asks.length === 0 ? undefined : this.#consume(asks, call),
+    );
   }
 
-  /** What is most of all: fixed limits by address, for which nobody has to be asked. */
-  #plainAsks(rules: readonly PlannedRule[], call: RateLimitCall): readonly RateAsk[] | undefined {
-    const limits: Limit[] = [];
-    for (const { rule, fixed } of rules) {
-      const plain = rule.skip === undefined && rule.cost === undefined && (rule.by ?? 'ip') === 'ip';
-      if (!plain || fixed === undefined) return undefined;
-      limits.push(fixed);
-    }
-    return [{ subject: ['ip', call.ip], limits }];
+  #consume(asks: readonly RateAsk[], call: RateLimitCall): RateDecision | Promise<RateDecision> {
+    const decision = this.#limiter.decide(asks);
+    return decision instanceof Promise
+      ? decision.then((its) => this.#tell(call.response, its))
+      : this.#tell(call.response, decision);
   }
 
   #planOf(context: CallContext, rulesOf: RuleReader): Plan {
@@ -115,8 +115,12 @@ export class RouteLimits {
     const owner = context.getClass();
     const known = this.#plans.get(handler)?.get(owner);
     if (known !== undefined) return known;
-    const plan: Record<LimitPhase, PlannedRule[]> = { 'before-auth': [], 'after-auth': [] };
-    for (const rule of rulesOf(context, this.#everywhere)) plan[this.#phaseOf(rule)].push(planRule(rule));
+    const phases: Record<LimitPhase, RateLimitRule[]> = { 'before-auth': [], 'after-auth': [] };
+    for (const rule of rulesOf(context, this.#everywhere)) phases[this.#phaseOf(rule)].push(rule);
+    const plan: Plan = {
+      'before-auth': planRules(phases['before-auth']),
+      'after-auth': planRules(phases['after-auth']),
+    };
     // The same inherited method belongs to several controllers.
     const byOwner = this.#plans.get(handler) ?? new Map<object, Plan>();
     this.#plans.set(handler, byOwner.set(owner, plan));
@@ -149,27 +153,48 @@ export class RouteLimits {
     return asks;
   }
 
-  #tell(response: object, decision: RateDecision): void {
+  #tell(response: object | undefined, decision: RateDecision): RateDecision {
+    if (response === undefined) return decision;
     if (this.#headers !== false && decision.limits.length > 0) {
       const before = this.#told.get(response);
       const states = before === undefined ? decision.limits : [...before, ...decision.limits];
       this.#told.set(response, states);
-      for (const [name, value] of headersOf(states, this.#headers)) setHeader(response, name, value);
+      setHeaders(response, headersOf(states, this.#headers));
     }
-    if (decision.allowed) return;
+    if (decision.allowed) return decision;
     const retryAfter = retryAfterOf(decision);
-    if (retryAfter !== undefined) setHeader(response, 'Retry-After', retryAfter);
+    if (retryAfter !== undefined) setHeaders(response, [['Retry-After', retryAfter]]);
+    return decision;
   }
 }
 
-/** On both adapters, and on the bare response a middleware of Fastify gets. */
-export function setHeader(response: object, name: string, value: string): void {
-  const set: unknown = Reflect.get(response, 'setHeader') ?? Reflect.get(response, 'header');
-  if (typeof set === 'function' && !isSent(response)) Reflect.apply(set, response, [name, value]);
+/** What sets headers in one framework or the other. */
+interface HeaderBearer {
+  readonly setHeader?: unknown;
+  readonly header?: unknown;
+  readonly headersSent?: unknown;
+  readonly sent?: unknown;
 }
 
-function isSent(response: object): boolean {
-  return Reflect.get(response, 'headersSent') === true || Reflect.get(response, 'sent') === true;
+/** On both adapters, and on the bare response a middleware of Fastify gets. */
+export function setHeaders(response: object, fields: readonly HeaderField[]): void {
+  const { setHeader, headersSent, sent }: HeaderBearer = response;
+  const set = setHeader ?? (response as HeaderBearer).header;
+  if (typeof set !== 'function' || headersSent === true || sent === true) return;
+  for (const [name, value] of fields) {
+    (set as (this: object, name: string, value: string) => unknown).call(response, name, value);
+  }
+}
+
+function planRules(given: readonly RateLimitRule[]): PlannedRules {
+  const rules = given.map(planRule);
+  const plain: Limit[] = [];
+  for (const { rule, fixed } of rules) {
+    const asks = rule.skip !== undefined || rule.cost !== undefined || (rule.by ?? 'ip') !== 'ip';
+    if (asks || fixed === undefined) return { rules, plain: undefined };
+    plain.push(fixed);
+  }
+  return { rules, plain };
 }
 
 function planRule(rule: RateLimitRule): PlannedRule {
