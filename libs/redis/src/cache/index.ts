@@ -7,7 +7,7 @@ export {
   InvalidCacheOptionsError,
   RecursiveLoadError,
 } from './cache.errors.js';
-export { CacheEvict } from './cache-evict.decorator.js';
+export { CacheEvict } from './cacheable/cache-evict.decorator.js';
 export { CacheKeys, type Sweep } from './cache.keys.js';
 export {
   CACHE_DEFAULTS,
@@ -17,31 +17,36 @@ export {
   type LoadTimeoutOptions,
   type ResolvedCache,
 } from './cache.options.js';
-export { CachePut } from './cache-put.decorator.js';
-export { isCachedRoute } from './cacheable-binding.js';
-export { Cacheable, type CachedMethodDecorator } from './cacheable.decorator.js';
+export { CachePut } from './cacheable/cache-put.decorator.js';
+export { isCachedRoute } from './cacheable/cacheable-binding.js';
+export { Cacheable, type CachedMethodDecorator } from './cacheable/cacheable.decorator.js';
 export {
   CacheableMethodError,
   MissingCacheContextError,
   UnkeyableArgumentError,
-} from './cacheable.errors.js';
-export { CacheableExplorer } from './cacheable.explorer.js';
+} from './cacheable/cacheable.errors.js';
+export { CacheableExplorer } from './cacheable/cacheable.explorer.js';
 export {
   loadOptionsOf,
   type CacheableOptions,
   type CacheEvictOptions,
   type CachePutOptions,
   type RouteCacheOptions,
-} from './cacheable.options.js';
-export { argumentsKey, bounded } from './cacheable-key.js';
-export type { RouteAnswers, RouteContext, RouteQuestion } from './cacheable-route.js';
-export { Cacheables, ContextCache, type CacheablesParts, type NamedCacheOptions } from './cacheables.js';
+} from './cacheable/cacheable.options.js';
+export { argumentsKey, bounded } from './cacheable/cacheable-key.js';
+export type { RouteAnswers, RouteContext, RouteQuestion } from './cacheable/cacheable-route.js';
+export {
+  Cacheables,
+  ContextCache,
+  type CacheablesParts,
+  type NamedCacheOptions,
+} from './cacheable/cacheables.js';
 export {
   ContextSegments,
   withRequest,
   type ContextResolver,
   type ContextResolvers,
-} from './context-segments.js';
+} from './cacheable/context-segments.js';
 export {
   hashPutScript,
   putScript,

@@ -185,7 +185,6 @@ class HttpCacheRules implements Rules<HttpCacheOptions> {
   @Must(block) credentials: unknown;
   @Must(rule.oneOf('ignore', 'honour')) requestDirectives: unknown;
   @Must(rule.count) maxBytes: unknown;
-  @Must(rule.boolean) debug: unknown;
 }
 
 class SessionCookieRules implements Rules<SessionCookieOptions> {

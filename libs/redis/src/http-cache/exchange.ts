@@ -11,7 +11,10 @@ export interface Reply {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string;
+  /** By which the body becomes bytes. */
   readonly encoding: 'utf8' | 'latin1';
+  /** The body is a text, not bytes in the form of one. */
+  readonly text: boolean;
 }
 
 export interface Exchange {

@@ -8,7 +8,6 @@ type Send = (this: unknown, body?: unknown) => unknown;
 interface ExpressResponse extends ServerResponse {
   send: Send;
   json: Send;
-  status: (this: unknown, code: number) => unknown;
 }
 
 export class ExpressExchange implements Exchange {
@@ -47,24 +46,20 @@ export class ExpressExchange implements Exchange {
 
   serve(reply: Reply): void {
     const response = this.#response;
-    const { send, json, status } = response;
-    const restore = (): void => {
-      Object.assign(response, { send, json, status });
-    };
-    const write = (): ExpressResponse => {
-      response.statusCode = reply.status;
+    const { send, json } = response;
+    const write = (original: Send, body: unknown): unknown => {
+      response.send = send;
+      response.json = json;
+      if (response.statusCode !== reply.status) return original.call(response, body);
       for (const [name, value] of reply.headers) response.setHeader(name, value);
       if (this.raw.method === 'HEAD') response.end();
       else response.end(reply.body, reply.encoding);
       return response;
     };
-    response.send = write;
-    response.json = write;
-    // Nest sets a status after the handler only to answer an error.
-    response.status = (code) => {
-      if (code !== reply.status) restore();
-      return status.call(response, code);
-    };
+    // Now, so that a status that differs later is somebody else's: that of an error.
+    response.statusCode = reply.status;
+    response.send = (body) => write(send, body);
+    response.json = (body) => write(json, body);
   }
 
   capture(onSend: (sent: Sent) => () => void): void {

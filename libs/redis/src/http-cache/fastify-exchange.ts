@@ -4,14 +4,13 @@ import type { Exchange, Reply } from './exchange.js';
 import type { Sent } from './stored-answer.js';
 
 type Send = (this: unknown, body?: unknown) => unknown;
-type Code = (this: unknown, code: number) => unknown;
 
 interface FastifyReply {
   readonly raw: ServerResponse;
   readonly statusCode: number;
   send: Send;
-  code: Code;
-  status: Code;
+  code(code: number): unknown;
+  serializer(serialize: (body: string) => string): FastifyReply;
   header(name: string, value: string): unknown;
   getHeader(name: string): OutgoingHttpHeader | undefined;
   serialize(body: unknown): string;
@@ -57,24 +56,18 @@ export class FastifyExchange implements Exchange {
 
   serve(reply: Reply): void {
     const response = this.#reply;
-    const { send, code, status } = response;
-    const restore = (): void => {
-      Object.assign(response, { send, code, status });
-    };
-    response.send = () => {
-      code.call(response, reply.status);
+    const { send } = response;
+    // Now, so that a status that differs later is somebody else's: that of an error.
+    response.code(reply.status);
+    response.send = (body) => {
+      response.send = send;
+      if (response.statusCode !== reply.status) return send.call(response, body);
       for (const [name, value] of reply.headers) response.header(name, value);
-      const empty = reply.status === NOT_MODIFIED || reply.body === '';
-      // As bytes, so that no serializer of the route touches it again.
-      return send.call(response, empty ? undefined : Buffer.from(reply.body, reply.encoding));
+      if (reply.status === NOT_MODIFIED || reply.body === '') return send.call(response);
+      // A text leaves in one piece with the head. It is serialised already, and no serializer touches it again.
+      if (reply.text) return send.call(response.serializer(asItIs), reply.body);
+      return send.call(response, Buffer.from(reply.body, reply.encoding));
     };
-    // Nest sets a status after the handler only to answer an error.
-    const guarded: Code = (wanted) => {
-      if (wanted !== reply.status) restore();
-      return code.call(response, wanted);
-    };
-    response.code = guarded;
-    response.status = guarded;
   }
 
   capture(onSend: (sent: Sent) => () => void): void {
@@ -113,4 +106,8 @@ export class FastifyExchange implements Exchange {
   #typed(type: string): void {
     if (this.#reply.getHeader('content-type') === undefined) this.#reply.header('content-type', type);
   }
+}
+
+function asItIs(body: string): string {
+  return body;
 }

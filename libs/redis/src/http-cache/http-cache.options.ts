@@ -20,8 +20,6 @@ export interface HttpCacheOptions {
   requestDirectives?: 'ignore' | 'honour' | undefined;
   /** Larger bodies are sent and not stored. @default 1 MiB */
   maxBytes?: number | undefined;
-  /** Tells the key in `Cache-Status`; not for production. @default false */
-  debug?: boolean | undefined;
 }
 
 export interface ResolvedHttpCache {
@@ -30,7 +28,6 @@ export interface ResolvedHttpCache {
   readonly credentialCookies: 'any' | ReadonlySet<string>;
   readonly honourRequests: boolean;
   readonly maxBytes: number;
-  readonly debug: boolean;
 }
 
 export class InvalidHttpCacheOptionsError extends RedisModuleError {
@@ -53,7 +50,6 @@ export function resolveHttpCache(options: HttpCacheOptions = {}): ResolvedHttpCa
     credentialCookies: cookies === 'any' ? 'any' : new Set(cookies),
     honourRequests: options.requestDirectives === 'honour',
     maxBytes,
-    debug: options.debug ?? false,
   };
 }
 

@@ -19,11 +19,11 @@ import {
   appendStatus,
   cacheControl,
   forwardStatus,
-  hitStatus,
   mergedVary,
   routeHeaders,
   type RouteHeaders,
 } from './cache-headers.js';
+import { AnswerHeads } from './answer-head.js';
 import { isNotModified } from './conditional.js';
 import { partsOf, type Exchange } from './exchange.js';
 import { ExpressExchange } from './express-exchange.js';
@@ -60,6 +60,13 @@ interface Lead {
   readonly value: Promise<unknown>;
 }
 
+/** What becomes known of a request while its answer is looked for. */
+interface Run {
+  outcome: CacheOutcome | undefined;
+  lead: Lead | undefined;
+  tellLead: ((lead: Lead) => void) | undefined;
+}
+
 type Keep = (answer: StoredAnswer | undefined) => void;
 
 const SERVER_ERROR = 500;
@@ -75,6 +82,7 @@ export class HttpAnswers implements RouteAnswers {
   readonly #policy: AnswerPolicy;
   readonly #telemetry: TelemetryChannel = telemetryChannel('http-cache');
   readonly #routes = new WeakMap<object, RouteHeaders>();
+  readonly #heads = new AnswerHeads();
   readonly #told = new Set<string>();
   /** Requests that were made here, to refresh an answer. */
   readonly #refreshes = new WeakMap<IncomingMessage, { keep: Keep; fail: (error: unknown) => void }>();
@@ -112,34 +120,44 @@ export class HttpAnswers implements RouteAnswers {
   // -- ways to an answer ------------------------------------------------------------------------------------
 
   /** A stored answer, or the handler's, which is stored; one handler runs for all who ask. */
-  async #storedOrMade(asked: Asked): Promise<unknown> {
+  #storedOrMade(asked: Asked): Promise<unknown> {
     const { question, home } = asked;
-    let outcome: CacheOutcome | undefined;
-    let lead: Lead | undefined;
-    let tellLead: (lead: Lead) => void = () => undefined;
-    const leading = new Promise<Lead>((resolve) => {
-      tellLead = resolve;
-    });
-    const loader = async (): Promise<StoredAnswer | undefined> => {
+    const run: Run = { outcome: undefined, lead: undefined, tellLead: undefined };
+    const loader = (): Promise<StoredAnswer | undefined> => {
       // Answered already: this is a load behind the readers, and has no response of its own to write.
-      if (outcome !== undefined) return this.#again(asked);
+      if (run.outcome !== undefined) return this.#again(asked);
       const made = this.#make(asked);
-      lead = { value: made.value };
-      tellLead(lead);
+      run.lead = { value: made.value };
+      run.tellLead?.(run.lead);
       return made.answer;
     };
+    const { ttl, stale, staleOnError, negativeTtl, timeout } = question.load;
     const answering = question.cache.getOrSet<unknown>(home.key, loader, {
-      ...question.load,
+      // Name by name: to spread an object of unknown shape costs more here than the read.
+      ttl,
+      stale,
+      staleOnError,
+      negativeTtl,
+      timeout,
       tags: home.tags,
       onOutcome: (known) => {
-        outcome = known;
+        run.outcome = known;
       },
     });
+    const { outcome } = run;
     // At once from memory: nobody can have been asked to load.
-    if (outcome !== undefined) return this.#give(asked, await answering, outcome);
-    const first = await Promise.race([leading, answering.then(() => NOTHING)]);
+    if (outcome !== undefined) return answering.then((found) => this.#give(asked, found, outcome));
+    return this.#ledOrGiven(asked, run, answering);
+  }
+
+  /** Whatever comes first: this request's own handler is started, or there is an answer. */
+  async #ledOrGiven(asked: Asked, run: Run, answering: Promise<unknown>): Promise<unknown> {
+    const leading = new Promise<Lead>((resolve) => {
+      run.tellLead = resolve;
+    });
+    const first = run.lead ?? (await Promise.race([leading, answering.then(() => NOTHING)]));
     if (first !== undefined) return this.#led(asked, first, answering);
-    return this.#give(asked, await answering, outcome ?? 'loaded');
+    return this.#give(asked, await answering, run.outcome ?? 'loaded');
   }
 
   /** This request's own handler makes the answer. If it fails, a stale one may be better than the error. */
@@ -313,37 +331,29 @@ export class HttpAnswers implements RouteAnswers {
       this.#mark(exchange, 'MISS', forwardStatus('uri-miss', '; detail=not-stored'));
       return question.run();
     }
-    const ageS = Math.max(0, Math.floor((this.#clock.wallNow() - found.at) / 1_000));
     const made = outcome === 'loaded' || outcome === 'bypass';
-    const status = made ? forwardStatus('uri-miss', '; collapsed') : hitStatus(outcome, route.ttlS, ageS);
-    const before = textOf(exchange.answered('cache-status'));
-    const vary = mergedVary(textOf(exchange.answered('vary')), route.vary);
-    const own = found.headers.some(([name]) => name === 'cache-control');
-    const notModified = isNotModified(exchange, found);
-    const headers: (readonly [string, string])[] = [
-      ['etag', found.etag],
-      ['age', String(ageS)],
-      ['x-cache', made ? 'MISS' : outcome === 'stale' ? 'STALE' : 'HIT'],
-      ['cache-status', before === '' ? status : `${before}, ${status}`],
-    ];
-    if (!own) headers.push(['cache-control', cacheControl(route, { ageS, personal: home.personal })]);
-    if (vary !== '') headers.push(['vary', vary]);
+    const ageS = Math.max(0, Math.floor((this.#clock.wallNow() - found.at) / 1_000));
+    const said = {
+      status: textOf(exchange.answered('cache-status')),
+      vary: textOf(exchange.answered('vary')),
+    };
+    const head = this.#heads.of(found, { outcome, ageS, route, personal: home.personal }, said);
     if (this.#telemetry.active) this.#publish(question.route, made ? 'collapsed' : outcome);
-    if (notModified) {
-      const repeated = found.headers.filter(([name]) => REPEATED.has(name));
-      exchange.serve({ status: 304, headers: [...headers, ...repeated], body: '', encoding: 'utf8' });
+    if (isNotModified(exchange, found)) {
+      exchange.serve({ status: 304, headers: head.repeated, body: '', encoding: 'utf8', text: true });
       return undefined;
     }
-    if (found.status !== 204) headers.push(['content-length', String(found.length)]);
-    headers.push(...found.headers);
-    exchange.serve({ status: found.status, headers, body: found.body, encoding: found.encoding });
+    const { status, body } = found;
+    // Each character is a byte: then the cheaper encoding says the same.
+    const encoding = body.length === found.length ? 'latin1' : found.encoding;
+    exchange.serve({ status, headers: head.all, body, encoding, text: found.encoding === 'utf8' });
     return undefined;
   }
 
   /** `only-if-cached`, and there is nothing (RFC 9111, section 5.2.1.7). */
   #serveNothing(exchange: Exchange): void {
     const headers = [['cache-status', forwardStatus('request', '; detail=only-if-cached')] as const];
-    exchange.serve({ status: GATEWAY_TIMEOUT, headers, body: '', encoding: 'utf8' });
+    exchange.serve({ status: GATEWAY_TIMEOUT, headers, body: '', encoding: 'utf8', text: true });
   }
 
   #bypass(exchange: Exchange, question: RouteQuestion, refusal: Refusal): unknown {
@@ -380,9 +390,6 @@ export class HttpAnswers implements RouteAnswers {
     this.#telemetry.publish({ name: 'http-cache.answer', subject, outcome });
   }
 }
-
-/** What a 304 has to repeat besides the tag (RFC 9110, section 15.4.5). */
-const REPEATED: ReadonlySet<string> = new Set(['cache-control', 'content-location', 'expires', 'vary']);
 
 function reason({ readOnly }: Home): string {
   return readOnly === undefined ? '' : `; detail=${readOnly}`;

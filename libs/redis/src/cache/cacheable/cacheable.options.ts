@@ -1,8 +1,8 @@
 /** What the decorators take. Their functions are given the arguments of the method itself. */
-import type { Key, Ttl } from '../connection/index.js';
-import { parseDuration, parsePositiveDuration, type Duration } from '../core/index.js';
-import { ttlOf, type LoadTimeoutOptions } from './cache.options.js';
-import type { LoadOptions } from './call.options.js';
+import type { Key, Ttl } from '../../connection/index.js';
+import { parseDuration, parsePositiveDuration, type Duration } from '../../core/index.js';
+import { ttlOf, type LoadTimeoutOptions } from '../cache.options.js';
+import type { LoadOptions } from '../call.options.js';
 
 interface CacheChoice<Args extends readonly unknown[]> {
   /** The named cache. @default 'default' */
@@ -79,11 +79,6 @@ export function loadOptionsOf(options: CacheableOptions<never>): LoadOptions {
   if (stale !== undefined) parseDuration(stale, 'stale');
   if (staleOnError !== undefined) parseDuration(staleOnError, 'staleOnError');
   if (negativeTtl !== undefined) parsePositiveDuration(negativeTtl, 'negativeTtl');
-  return {
-    ...(ttl === undefined ? {} : { ttl }),
-    ...(stale === undefined ? {} : { stale }),
-    ...(staleOnError === undefined ? {} : { staleOnError }),
-    ...(negativeTtl === undefined ? {} : { negativeTtl }),
-    ...(timeout === undefined ? {} : { timeout }),
-  };
+  // Every name, set or not: objects of one shape are copied and read faster, and that is done for every hit.
+  return { ttl, stale, staleOnError, negativeTtl, timeout };
 }

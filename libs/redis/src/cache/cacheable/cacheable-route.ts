@@ -2,10 +2,10 @@
  * How a route handler that is `@Cacheable` meets what caches HTTP answers. The two rooms do not know each other's
  * insides: this one hands over what the decorator says, the other one answers.
  */
-import type { Key } from '../connection/index.js';
-import type { CacheContract } from './cache-contract.js';
+import type { Key } from '../../connection/index.js';
+import type { CacheContract } from '../cache-contract.js';
 import type { CacheableOptions } from './cacheable.options.js';
-import type { LoadOptions } from './call.options.js';
+import type { LoadOptions } from '../call.options.js';
 
 /** The last argument of a cached handler when Nest calls it: the explorer asks Nest for it. */
 export class RouteCall {

@@ -1,12 +1,12 @@
 /** What a decorated method does when it is called. */
-import type { Key } from '../connection/index.js';
+import type { Key } from '../../connection/index.js';
 import { argumentsKey } from './cacheable-key.js';
 import { boundTo, isWrapper, labelOf, type CachedMethod, type Constructor } from './cacheable-binding.js';
 import { CacheableMethodError } from './cacheable.errors.js';
 import type { CacheableOptions, CacheEvictOptions, CachePutOptions } from './cacheable.options.js';
 import { RouteCall } from './cacheable-route.js';
 import type { Cacheables, ContextCache } from './cacheables.js';
-import type { LoadOptions } from './call.options.js';
+import type { LoadOptions } from '../call.options.js';
 
 type Arguments = readonly unknown[];
 

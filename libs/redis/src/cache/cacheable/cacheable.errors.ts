@@ -1,5 +1,5 @@
 /** What `@Cacheable`, `@CachePut` and `@CacheEvict` refuse. */
-import { RedisModuleError } from '../core/index.js';
+import { RedisModuleError } from '../../core/index.js';
 
 /** A method that can not be cached as it stands: it is synchronous, static, or answers in another way. */
 export class CacheableMethodError extends RedisModuleError {

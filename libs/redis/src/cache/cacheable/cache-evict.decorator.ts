@@ -1,5 +1,5 @@
 /** `@CacheEvict`: what the method changes is invalidated before its caller goes on. */
-import { InvalidCacheOptionsError } from './cache.errors.js';
+import { InvalidCacheOptionsError } from '../cache.errors.js';
 import { callAndEvict } from './cacheable-call.js';
 import { decorate, type CachedMethodDecorator } from './cacheable.decorator.js';
 import type { CacheEvictOptions } from './cacheable.options.js';

@@ -3,8 +3,8 @@
  * every key and every tag, and a call that has none of them is refused, so that it can not fall into a shared entry.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Key } from '../connection/index.js';
-import { InvalidCacheOptionsError } from './cache.errors.js';
+import type { Key } from '../../connection/index.js';
+import { InvalidCacheOptionsError } from '../cache.errors.js';
 import { MissingCacheContextError } from './cacheable.errors.js';
 
 /**

@@ -1,10 +1,10 @@
 /** What the decorators of one application work on: its caches, their contexts, and who answers for routes. */
-import type { Key } from '../connection/index.js';
-import type { CacheContract } from './cache-contract.js';
-import { InvalidCacheOptionsError } from './cache.errors.js';
-import type { CacheOptions } from './cache.options.js';
+import type { Key } from '../../connection/index.js';
+import type { CacheContract } from '../cache-contract.js';
+import { InvalidCacheOptionsError } from '../cache.errors.js';
+import type { CacheOptions } from '../cache.options.js';
 import type { RouteAnswers, RouteContext } from './cacheable-route.js';
-import type { CacheSetOptions, GetOptions, Loader, LoadOptions } from './call.options.js';
+import type { CacheSetOptions, GetOptions, Loader, LoadOptions } from '../call.options.js';
 import { ContextSegments, keyWithin, tagWithin, type ContextResolvers } from './context-segments.js';
 
 /** A named cache: its own options, and what it is kept apart by. */
