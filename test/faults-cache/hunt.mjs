@@ -1,17 +1,7 @@
 /** `node test/faults-cache/hunt.mjs [--operations 1000000] [--seed n] [--rivals] [--write] …`: see hunt-cli.ts. */
-import { fileURLToPath } from 'node:url';
-import { createViteServer } from 'vitest/node';
+import { registerTypescript } from '../topology/register-typescript.mjs';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+registerTypescript();
 
-// Node 20 runs no TypeScript: vite does, with the package names that vitest.config.ts maps to the sources.
-const vite = await createViteServer({
-  root,
-  configFile: 'vitest.config.ts',
-  logLevel: 'error',
-  server: { middlewareMode: true, ws: false, watch: null },
-  optimizeDeps: { noDiscovery: true },
-});
-const { runHunts } = await vite.ssrLoadModule('./test/faults-cache/hunt-cli.ts');
-await vite.close();
+const { runHunts } = await import('./hunt-cli.ts');
 process.exitCode = await runHunts(process.argv.slice(2));
