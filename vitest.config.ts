@@ -17,5 +17,7 @@ export default defineConfig({
     globalSetup: ['./test/topology/global-setup.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // Most tests wait for servers, so a machine of two cores has room for two files at once.
+    maxWorkers: 2,
   },
 });
