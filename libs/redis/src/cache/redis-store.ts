@@ -36,6 +36,12 @@ export interface RedisStoreParts {
   wallNow(): number;
 }
 
+/**
+ * So long the news of a failure may be on its way: who called when the load had failed already, and it was not yet
+ * written down, is not to be failed by it.
+ */
+const ON_ITS_WAY_MS = 20;
+
 /** Those who waited for a load ask about its end within this time. */
 const KEEP_NOTHING_MS = 2_000;
 
@@ -108,8 +114,7 @@ export class RedisStore implements Store {
       leaseMs: ask.leaseMs,
       waitedFor: ask.anyFailure === true ? '*' : (ask.waitedFor ?? ''),
       despite: ask.despite ?? '',
-      // Both are counted in whole milliseconds: rounded this way, a failure of before the call never counts.
-      failedSinceMs: this.#parts.keepFailureMs - Math.floor(ask.waitedMs ?? 0),
+      failedSinceMs: this.#parts.keepFailureMs - Math.max(0, Math.floor((ask.waitedMs ?? 0) - ON_ITS_WAY_MS)),
     });
     return record === undefined ? GRANTED : this.#grant(key, record, leftMs);
   }
