@@ -35,6 +35,7 @@ export {
   type NativeRedis,
   type TaskConnections,
 } from './native-client.js';
+export { PassingClient } from './passing-client.js';
 export {
   RedisAdapter,
   type ListenOptions,

@@ -5,70 +5,19 @@
  */
 import {
   NotConnectedError,
+  PassingClient,
+  type Arg,
   type CallOptions,
-  type ClientEvents,
-  type ClientStatus,
+  type PipelineCommand,
+  type PipelineResult,
   type RedisClient,
+  type Reply,
   type ScanOptions,
   type Script,
-  type SubscribeOptions,
-  type Subscription,
-  type Topology,
-  type TrackOptions,
-  type Tracking,
 } from '../../connection/index.js';
 import type { StandbyMirror } from './fallback-mirror.js';
 
-/** What both hand on as it is. */
-class PassingClient {
-  readonly #inner: RedisClient;
-
-  constructor(inner: RedisClient) {
-    this.#inner = inner;
-  }
-
-  get name(): string {
-    return this.#inner.name;
-  }
-
-  get topology(): Topology {
-    return this.#inner.topology;
-  }
-
-  connect(options?: Parameters<RedisClient['connect']>[0]): Promise<void> {
-    return this.#inner.connect(options);
-  }
-
-  disconnect(options?: Parameters<RedisClient['disconnect']>[0]): Promise<void> {
-    return this.#inner.disconnect(options);
-  }
-
-  subscribe(options: SubscribeOptions): Subscription {
-    return this.#inner.subscribe(options);
-  }
-
-  track(options: TrackOptions): Tracking {
-    return this.#inner.track(options);
-  }
-
-  status(): ClientStatus {
-    return this.#inner.status();
-  }
-
-  isolate(node?: string): void {
-    this.#inner.isolate(node);
-  }
-
-  restore(node?: string): void {
-    this.#inner.restore(node);
-  }
-
-  on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): () => void {
-    return this.#inner.on(event, listener);
-  }
-}
-
-export class WatchedClient extends PassingClient implements RedisClient {
+export class WatchedClient extends PassingClient {
   readonly #inner: RedisClient;
   readonly #mirror: StandbyMirror;
   readonly #onFailure: (error: unknown) => void;
@@ -80,21 +29,29 @@ export class WatchedClient extends PassingClient implements RedisClient {
     this.#onFailure = parts.onFailure;
   }
 
-  readonly command: RedisClient['command'] = (name, args, options) => {
+  override command<R extends Reply = Reply>(
+    name: string,
+    args: readonly Arg[],
+    options?: CallOptions,
+  ): Promise<R> {
     const since = this.#mirror.beforeCommand(name, String(args[0]));
-    return this.#inner.command(name, args, options).then(
+    return this.#inner.command<R>(name, args, options).then(
       (reply) => {
         this.#mirror.afterCommand(name, args, { reply, since });
-        return reply as never;
+        return reply;
       },
       (error: unknown) => this.#fail(error, options),
     );
-  };
+  }
 
-  readonly pipeline: RedisClient['pipeline'] = (commands, options) =>
-    this.#inner.pipeline(commands, options).catch((error: unknown) => this.#fail(error, options));
+  override pipeline(
+    commands: readonly PipelineCommand[],
+    options?: CallOptions,
+  ): Promise<readonly PipelineResult[]> {
+    return this.#inner.pipeline(commands, options).catch((error: unknown) => this.#fail(error, options));
+  }
 
-  run<Keys extends readonly string[], Args, Result>(
+  override run<Keys extends readonly string[], Args, Result>(
     script: Script<Keys, Args, Result>,
     keys: Keys,
     args: Args,
@@ -111,7 +68,7 @@ export class WatchedClient extends PassingClient implements RedisClient {
     );
   }
 
-  async *scan(options?: ScanOptions): AsyncIterable<readonly string[]> {
+  override async *scan(options?: ScanOptions): AsyncIterable<readonly string[]> {
     try {
       yield* this.#inner.scan(options);
     } catch (error) {
@@ -131,7 +88,7 @@ const READS: ReadonlySet<string> = new Set(['GET', 'HGET', 'TYPE', 'PTTL', 'EXIS
 /** Beyond that, names of what was changed are not kept one by one. */
 const MOST_CHANGED = 100_000;
 
-export class GuardedClient extends PassingClient implements RedisClient {
+export class GuardedClient extends PassingClient {
   readonly #inner: RedisClient;
   readonly #clockKey: string;
   readonly #changed = new Set<string>();
@@ -161,18 +118,23 @@ export class GuardedClient extends PassingClient implements RedisClient {
     this.#changed.clear();
   }
 
-  readonly command: RedisClient['command'] = (name, args, options) => {
+  override command<R extends Reply = Reply>(
+    name: string,
+    args: readonly Arg[],
+    options?: CallOptions,
+  ): Promise<R> {
     if (!READS.has(name)) {
       if (!this.#inCharge) return Promise.reject(notInCharge(name));
       this.#note(String(args[0]));
     }
-    return this.#inner.command(name, args, options);
-  };
+    return this.#inner.command<R>(name, args, options);
+  }
 
-  readonly pipeline: RedisClient['pipeline'] = (commands) =>
-    Promise.resolve(commands.map(({ name }) => ({ ok: false, error: notInCharge(name) })));
+  override pipeline(commands: readonly PipelineCommand[]): Promise<readonly PipelineResult[]> {
+    return Promise.resolve(commands.map(({ name }) => ({ ok: false, error: notInCharge(name) })));
+  }
 
-  run<Keys extends readonly string[], Args, Result>(
+  override run<Keys extends readonly string[], Args, Result>(
     script: Script<Keys, Args, Result>,
     keys: Keys,
     args: Args,
@@ -183,10 +145,6 @@ export class GuardedClient extends PassingClient implements RedisClient {
       for (const key of keys) this.#note(key);
     }
     return this.#inner.run(script, keys, args, options);
-  }
-
-  scan(options?: ScanOptions): AsyncIterable<readonly string[]> {
-    return this.#inner.scan(options);
   }
 
   #note(key: string): void {

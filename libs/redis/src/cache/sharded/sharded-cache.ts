@@ -4,7 +4,7 @@
  * what concerns all to all. See docs/sharding.md for what holds while shards come and go.
  */
 import type { Key, Ttl } from '../../connection/index.js';
-import { parsePositiveDuration, type Duration, type Timer } from '../../core/index.js';
+import { type Duration, inBatches, parsePositiveDuration, type Timer } from '../../core/index.js';
 import { BatchLoader, type ManyLoader } from '../loading/batch-loader.js';
 import type { CacheContract, CacheValue } from '../cache-contract.js';
 import { logicalKey } from '../cache.keys.js';
@@ -134,7 +134,7 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
 
   /** In one round trip per shard, all at once. */
   getMany<T = Value>(keys: readonly Key[], options?: GetOptions): Promise<(T | undefined)[]> {
-    return Promise.all(keys.map((key) => this.get<T>(key, options)));
+    return inBatches(keys, (key) => this.get<T>(key, options));
   }
 
   /** `undefined` is no value. @returns whether it was stored: not while the shard of the key is away */
@@ -154,7 +154,7 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
     entries: Iterable<readonly [Key, Value]>,
     options: Ttl | CacheSetOptions = {},
   ): Promise<void> {
-    await Promise.all([...entries].map(([key, value]) => this.set(key, value, options)));
+    await inBatches([...entries], ([key, value]) => this.set(key, value, options));
   }
 
   async delete(key: Key, options: Signalled = {}): Promise<boolean> {
@@ -167,7 +167,7 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
   }
 
   async deleteMany(keys: readonly Key[], options: Signalled = {}): Promise<number> {
-    const removed = await Promise.all(keys.map((key) => this.delete(key, options)));
+    const removed = await inBatches(keys, (key) => this.delete(key, options));
     return removed.filter(Boolean).length;
   }
 
