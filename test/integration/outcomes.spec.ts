@@ -70,7 +70,12 @@ describe('when no answer comes', () => {
     );
     const codes = calls.map(({ error }): unknown => Reflect.get(Object(error), 'code'));
     expect(codes.filter((code) => code === 'BACKPRESSURE')).toHaveLength(5);
-    expect(codes.filter((code) => code === 'COMMAND_TIMEOUT')).toHaveLength(10);
+    // What had room waits for its answer, or is told that the connection was given up meanwhile.
+    expect(
+      codes.filter((code) => code !== 'BACKPRESSURE' && code !== undefined),
+      String(codes),
+    ).toHaveLength(10);
+    expect(codes).toContain('COMMAND_TIMEOUT');
     for (const { ms } of calls.slice(10)) expect(ms).toBeLessThan(100);
   });
 
