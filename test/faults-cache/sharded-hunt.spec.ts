@@ -1,59 +1,15 @@
 /** Shards come and go under three processes: nothing stale, nothing wrong, nothing lost. */
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startShards, type Shards } from '../topology/index.js';
 import { openSharded, totalOfCounters } from './sharded-hunt.js';
-import type { ShardedOrder, ShardedReport, ShardedWord } from './sharded-orders.js';
+import { Member } from './sharded-members.js';
+import type { ShardedOrder, ShardedReport } from './sharded-orders.js';
 
-const CHILD = fileURLToPath(new URL('sharded-child.mjs', import.meta.url));
 const PROCESSES = 3;
 /** At least so long, and so many changes. */
 const FOR_MS = Number(process.env['SHARDED_HUNT_MS'] ?? 3_000);
 const CHANGES = 2;
 const SEED = Number(process.env['SHARDED_HUNT_SEED'] ?? 20_261_121);
-
-class Member {
-  readonly process: ChildProcess = fork(CHILD, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  readonly #words: ShardedWord[] = [];
-  #wake: () => void = () => undefined;
-
-  constructor() {
-    this.process.on('message', (word) => {
-      this.#words.push(word as ShardedWord);
-      this.#wake();
-    });
-    this.process.on('exit', () => this.#wake());
-  }
-
-  tell(order: ShardedOrder): void {
-    this.process.send(order);
-  }
-
-  async hear<Kind extends ShardedWord['kind']>(kind: Kind): Promise<Extract<ShardedWord, { kind: Kind }>> {
-    for (;;) {
-      const at = this.#words.findIndex((word) => word.kind === kind);
-      const [word] = at === -1 ? [] : this.#words.splice(at, 1);
-      if (word !== undefined) return word as Extract<ShardedWord, { kind: Kind }>;
-      if (this.process.exitCode !== null) throw new Error(`the process ended before it was ${kind}`);
-      await new Promise<void>((resolve) => {
-        const before = this.#wake;
-        this.#wake = () => {
-          before();
-          resolve();
-        };
-      });
-    }
-  }
-
-  async stop(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
-    const ended = once(this.process, 'exit');
-    this.process.kill('SIGKILL');
-    await ended;
-  }
-}
 
 interface Verdict {
   readonly stale: readonly string[];
@@ -100,7 +56,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  await Promise.all(members.map((member) => member.stop()));
+  await Promise.all(members.map((member) => member.kill()));
   await servers.stop();
 });
 
