@@ -3,6 +3,8 @@ import type { Arg } from './reply.js';
 
 export const SLOT_COUNT = 16_384;
 
+const NOT_ASCII = -1;
+
 const TABLE = new Uint16Array(256);
 for (let byte = 0; byte < 256; byte += 1) {
   let crc = byte << 8;
@@ -13,7 +15,8 @@ for (let byte = 0; byte < 256; byte += 1) {
 export function keySlot(key: Arg): number {
   if (Buffer.isBuffer(key)) return crc16(tagOfBytes(key)) % SLOT_COUNT;
   const tag = tagOfText(String(key));
-  return (isAscii(tag) ? crc16Ascii(tag) : crc16(Buffer.from(tag))) % SLOT_COUNT;
+  const crc = crc16OfAscii(tag);
+  return (crc === NOT_ASCII ? crc16(Buffer.from(tag)) : crc) & (SLOT_COUNT - 1);
 }
 
 function tagOfText(key: string): string {
@@ -30,14 +33,14 @@ function tagOfBytes(key: Buffer): Buffer {
   return close <= open + 1 ? key : key.subarray(open + 1, close);
 }
 
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 127) return false;
-  return true;
-}
-
-function crc16Ascii(text: string): number {
+/** Every call of a cluster or of shards comes through here, so the text is walked once and not copied. */
+function crc16OfAscii(text: string): number {
   let crc = 0;
-  for (let i = 0; i < text.length; i += 1) crc = step(crc, text.charCodeAt(i));
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code > 127) return NOT_ASCII;
+    crc = step(crc, code);
+  }
   return crc;
 }
 
