@@ -1,22 +1,21 @@
 /**
- * Sharding: balance, movement and look-up of the slot table beside `hashring`; reading many keys at once; and the
- * hit rate while a shard is added, with and without warm-up.
- * Run: `npm run build && node bench/sharding.mjs`
+ * Sharding: balance, movement and look-up of the slot table beside `hashring`; reading many keys at once; the hit
+ * rate while a shard is added, with and without warm-up; and what three shards feel when the fourth is gone.
+ *
+ * `npm run build && node bench/sharding.mjs` prints the report, `--write` also commits it to
+ * docs/evidence/bench-sharding.md; `--only=outage` (or balance, moves, many, growing) runs one part.
  */
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createViteServer } from 'vitest/node';
+import { loadavg } from 'node:os';
 import { slotOf, SlotTable } from '@anbar/nestjs-redis/cache';
+import { loadTypescript } from '../test/topology/load-typescript.mjs';
 import { machine, today } from './machine.mjs';
 
-const vite = await createViteServer({
-  configFile: 'vitest.config.ts',
-  logLevel: 'error',
-  server: { middlewareMode: true, ws: false, watch: null },
-  optimizeDeps: { noDiscovery: true },
-});
-const { openSharded } = await vite.ssrLoadModule('./test/faults-cache/sharded-hunt.ts');
-const { startShards } = await vite.ssrLoadModule('./test/topology/index.ts');
-const HashRing = createRequire(import.meta.url)('hashring');
+const EVIDENCE = new URL('../docs/evidence/bench-sharding.md', import.meta.url);
+const { startShards } = await loadTypescript('./index.ts');
+const { openSharded } = await loadTypescript('../faults-cache/sharded-hunt.ts');
+const HashRing = createRequire(new URL('./package.json', import.meta.url))('hashring');
 
 const KEYS = 1_000_000;
 /** So many are looked up again and again, as in an application. */
@@ -53,46 +52,62 @@ function nanoseconds(ownerOf, rounds) {
   return ((user + system) * 1_000) / rounds;
 }
 
-console.log(`${today()}, ${machine()}`);
-console.log('\n| shards | worst error, slot table | hashring | look-up, slot table | hashring |');
-console.log('| --- | --- | --- | --- | --- |');
-const ringSample = keys.slice(0, 100_000);
-for (const [name, list] of [
-  ['3', equal(3)],
-  ['8', equal(8)],
-  ['64', equal(64)],
-  ['1:2:4', shares([1, 2, 4])],
-]) {
-  const table = SlotTable.of(list);
-  const ring = ringOf(list);
-  const own = (key) => table.ownerOf(slotOf(key));
-  const theirs = (key) => ring.get(key);
-  const figures = [
-    percent(worst(list, own, keys)),
-    percent(worst(list, theirs, ringSample)),
-    `${Math.round(nanoseconds(own, KEYS))} ns`,
-    `${Math.round(nanoseconds(theirs, 100_000))} ns`,
+function balance() {
+  const rows = [];
+  const ringSample = keys.slice(0, 100_000);
+  for (const [name, list] of [
+    ['3', equal(3)],
+    ['8', equal(8)],
+    ['64', equal(64)],
+    ['1:2:4', shares([1, 2, 4])],
+  ]) {
+    const table = SlotTable.of(list);
+    const ring = ringOf(list);
+    const own = (key) => table.ownerOf(slotOf(key));
+    const theirs = (key) => ring.get(key);
+    const figures = [
+      percent(worst(list, own, keys)),
+      percent(worst(list, theirs, ringSample)),
+      `${Math.round(nanoseconds(own, KEYS))} ns`,
+      `${Math.round(nanoseconds(theirs, 100_000))} ns`,
+    ];
+    rows.push(`| ${name} | ${figures.join(' | ')} |`);
+  }
+  return [
+    '## Balance and look-up',
+    '',
+    '1,000,000 keys (hashring: 100,000). The worst error is how far the worst shard is from its share, as a part of that',
+    'share. With 64 shards each has exactly 256 slots; what is left is chance among 15,625 keys a shard. A look-up is in',
+    'time of the processor.',
+    '',
+    '| shards | worst error, slot table | hashring | look-up, slot table | hashring |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
   ];
-  console.log(`| ${name} | ${figures.join(' | ')} |`);
 }
 
-console.log('\n| one more shard | moved | ideal | moved between others |');
-console.log('| --- | --- | --- | --- |');
-for (const count of [1, 3, 8, 31]) {
-  const before = SlotTable.of(equal(count));
-  const after = before.with(equal(count + 1));
-  let moved = 0;
-  let wrong = 0;
-  for (const key of keys) {
-    const slot = slotOf(key);
-    const to = after.ownerOf(slot);
-    if (before.ownerOf(slot) === to) continue;
-    moved += 1;
-    if (to !== `s${count}`) wrong += 1;
-  }
-  console.log(
-    `| ${count} → ${count + 1} | ${percent(moved / KEYS)} | ${percent(1 / (count + 1))} | ${wrong} |`,
-  );
+function moves() {
+  const rows = [1, 3, 8, 31].map((count) => {
+    const before = SlotTable.of(equal(count));
+    const after = before.with(equal(count + 1));
+    let moved = 0;
+    let wrong = 0;
+    for (const key of keys) {
+      const slot = slotOf(key);
+      const to = after.ownerOf(slot);
+      if (before.ownerOf(slot) === to) continue;
+      moved += 1;
+      if (to !== `s${count}`) wrong += 1;
+    }
+    return `| ${count} → ${count + 1} | ${percent(moved / KEYS)} | ${percent(1 / (count + 1))} | ${wrong} |`;
+  });
+  return [
+    '## One more shard',
+    '',
+    '| change | moved | ideal | moved between others |',
+    '| --- | --- | --- | --- |',
+    ...rows,
+  ];
 }
 
 async function many() {
@@ -121,12 +136,15 @@ async function many() {
     for (const key of some) await cache.get(key);
     best.loop = Math.min(best.loop, performance.now() - startedAt);
   }
-  console.log(
-    `\ngetMany of 100 keys on 8 shards: ${best.many.toFixed(2)} ms, a loop of get: ${best.loop.toFixed(2)} ms, ` +
-      `${(best.loop / best.many).toFixed(1)} ×; reads per shard: ${after.map((count, i) => count - before[i]).join(', ')}`,
-  );
   await cache.disconnect();
   await servers.stop();
+  return [
+    '## Many keys at once',
+    '',
+    `\`getMany\` of 100 keys on 8 shards: ${best.many.toFixed(2)} ms; a loop of \`get\`: ${best.loop.toFixed(2)} ms; ` +
+      `${(best.loop / best.many).toFixed(1)} ×. Commands each shard was asked with: ` +
+      `${after.map((count, i) => count - before[i]).join(', ')}.`,
+  ];
 }
 
 async function growing() {
@@ -161,17 +179,108 @@ async function growing() {
   const cold = some.filter((key) => before.ownerOf(slotOf(key)) !== after.ownerOf(slotOf(key))).length;
   const ring = [ringOf(shares([1, 1, 1])), ringOf(shares([1, 1, 1, 1]))];
   const lostByRing = some.filter((key) => ring[0].get(key) !== ring[1].get(key)).length;
-  console.log(
-    `\n3 → 4 shards under load: worst window of ${windows.length} had ${percent(Math.min(...windows))} hits, ` +
-      `${Math.round(took)} ms for ${some.length} keys. Without warm-up the first reads after the change: ` +
-      `${percent(1 - cold / some.length)}; a ring: ${percent(1 - lostByRing / some.length)}`,
-  );
   await cache.disconnect();
   await servers.stop();
+  return [
+    '## Hit rate while growing',
+    '',
+    `3 → 4 shards under load, ${some.length} keys, ${Math.round(took)} ms: the worst of ${windows.length} windows of 50 ` +
+      `reads had ${percent(Math.min(...windows))} hits. The same change without warm-up leaves ` +
+      `${percent(1 - cold / some.length)} at first; a ring without warm-up ${percent(1 - lostByRing / some.length)}.`,
+  ];
 }
 
-const [only] = process.argv.slice(2);
-if (only !== 'growing') await many();
-await growing();
-await vite.close();
+const DEADLINE_MS = 250;
+const WATCH_MS = 4_000;
+const READERS = 8;
+
+/** Three shards are read all the time; a few readers want the fourth, which answers, and then does not. */
+async function outage() {
+  const rows = [];
+  for (const fault of ['killed', 'frozen']) {
+    const servers = await startShards(4, { keepData: true });
+    const urls = Object.fromEntries(servers.urls.map((url, i) => [`s${i}`, url]));
+    const plan = { urls, namespace: 'outage', leaseMs: 1_000 };
+    const cache = openSharded(plan, `${DEADLINE_MS}ms`);
+    await cache.connect({ timeout: '30s' });
+    const some = keys.slice(0, 2_000);
+    await cache.setMany(some.map((key) => [key, { key }]));
+    const dead = servers.shards[3].process;
+    const away = some.filter((key) => cache.shardFor(key) === 's3');
+    const others = some.filter((key) => cache.shardFor(key) !== 's3');
+    await watch(cache, others, away);
+    const before = await watch(cache, others, away);
+    if (fault === 'killed') await dead.kill();
+    else await dead.freeze();
+    const during = await watch(cache, others, away);
+    await cache.invalidateTags('any').catch(() => undefined);
+    const after = await watch(cache, others, away);
+    const figure = (ms) => ms.toFixed(2);
+    const ratio = quantile(during.others, 0.99) / quantile(before.others, 0.99);
+    const calm = quantile(after.others, 0.99) / quantile(before.others, 0.99);
+    rows.push(
+      `| ${fault} | ${figure(quantile(before.others, 0.99))} ms | ${figure(quantile(during.others, 0.99))} ms | ` +
+        `${figure(ratio)} | ${figure(calm)} | ${figure(Math.max(...during.away))} ms | ` +
+        `${figure(quantile(after.away, 0.99))} ms |`,
+    );
+    if (fault === 'frozen') await dead.thaw();
+    await cache.disconnect();
+    await servers.stop();
+  }
+  return [
+    '## One of four is gone',
+    '',
+    `${READERS} readers of the other three and 2 of the fourth, deadline ${DEADLINE_MS} ms, ${WATCH_MS / 1_000} s each: before, from the`,
+    'moment it goes, and after that. The last two columns are calls to the shard that is away: the worst of all, and the',
+    'p99 once the breaker knows.',
+    '',
+    '| fault | p99 of the others before | during | ratio | ratio after | its own calls, worst | its own calls later, p99 |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+  ];
+}
+
+async function watch(cache, others, away) {
+  const seen = { others: [], away: [] };
+  const end = performance.now() + WATCH_MS;
+  const read = async (list, into, seed) => {
+    for (let i = seed; performance.now() < end; i += 1) {
+      const startedAt = performance.now();
+      await cache.get(list[i % list.length]).catch(() => undefined);
+      into.push(performance.now() - startedAt);
+      // A call that is refused at once would let nobody else have a turn.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  };
+  await Promise.all([
+    ...Array.from({ length: READERS }, (_, i) => read(others, seen.others, i * 97)),
+    ...Array.from({ length: 2 }, (_, i) => read(away, seen.away, i * 89)),
+  ]);
+  return seen;
+}
+
+function quantile(numbers, share) {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+const PARTS = { balance, moves, many, growing, outage };
+const only = process.argv.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
+const sections = [];
+for (const [name, part] of Object.entries(PARTS)) {
+  if (only !== undefined && only !== name) continue;
+  sections.push('', ...(await part()));
+  console.error(`${name} done`);
+}
+const report = [
+  '# Bench: sharding',
+  '',
+  `${today()} · ${machine()} · \`npm run build && node bench/sharding.mjs --write\``,
+  '',
+  `hashring 3.2.0 beside it. Load of the machine at the end: ${loadavg()[0].toFixed(1)} on 2 processors.`,
+  ...sections,
+  '',
+].join('\n');
+if (process.argv.includes('--write') && only === undefined) writeFileSync(EVIDENCE, report);
+else console.log(report);
 process.exit(0);

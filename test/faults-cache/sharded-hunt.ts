@@ -5,6 +5,7 @@
 import { createRedis, type Redis } from '@anbar/nestjs-redis';
 import { ShardedCache } from '@anbar/nestjs-redis/cache';
 import { createClient, resolveConnection } from '@anbar/nestjs-redis/connection';
+import type { Duration } from '@anbar/nestjs-redis/core';
 import { seededRandom } from '../topology/index.js';
 import type { ShardedOrder, ShardedPlan, ShardedReport, ShardedWord } from './sharded-orders.js';
 
@@ -27,6 +28,7 @@ interface Kept {
 
 export function openSharded(
   plan: Pick<ShardedPlan, 'urls' | 'namespace' | 'leaseMs'>,
+  timeout: Duration = '2s',
 ): ShardedCache<unknown, string> {
   return new ShardedCache<unknown, string>({
     shards: Object.fromEntries(Object.entries(plan.urls).map(([id, url]) => [id, { options: url }])),
@@ -35,7 +37,7 @@ export function openSharded(
       const address = { host: url.hostname, port: Number(url.port) };
       const options = {
         ...address,
-        timeout: '2s',
+        timeout,
         connectTimeout: '5s',
         pool: { maxInFlight: 5_000 },
       } as const;
