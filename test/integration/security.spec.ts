@@ -1,4 +1,5 @@
 /** Logins and certificates: what gets in, what does not, and that nothing is said of passwords. */
+import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createRedis, type Redis, type RedisModuleOptions } from '@anbar/nestjs-redis';
@@ -11,10 +12,10 @@ import {
   type StandaloneOptions,
 } from '../topology/index.js';
 
+/** The rules that SECURITY.md gives to users. */
 const RECIPE =
-  '~app:* &app:* -@all +@read +@write +@string +@hash +@set +@sortedset +@list +@stream +@pubsub ' +
-  '+@transaction +@connection +@scripting -@admin -@dangerous +info +role +time -script|kill -script|flush ' +
-  '-function -dump';
+  /^```acl\n(?<rules>.+)$/mu.exec(readFileSync(new URL('../../SECURITY.md', import.meta.url), 'utf8'))
+    ?.groups?.['rules'] ?? '';
 
 async function serve(options: StandaloneOptions): Promise<Standalone> {
   const server = await startStandalone(options);
@@ -79,7 +80,7 @@ describe('a password', () => {
   });
 });
 
-describe('the ACL user of docs/security.md', () => {
+describe('the ACL user of SECURITY.md', () => {
   const user = { user: 'app', password: 'p@ss:word/#1', rules: RECIPE };
 
   it('may do all this package does, within its prefix', async () => {
@@ -100,6 +101,35 @@ describe('the ACL user of docs/security.md', () => {
     await adapter.publish('app:c', 'hello');
     await until(() => heard.length === 1, { what: 'the message' });
     expect(adapter.status()).toMatchObject({ health: 'up', nodes: [{ role: 'primary' }] });
+  });
+
+  it('may use every capability', async () => {
+    const { url } = await serve({ acl: { ...user, rules: `${RECIPE} &__redis__:invalidate` } });
+    const redis = open({ url, namespace: 'app', cache: { l1: {} } });
+    await redis.connect();
+    const { cache, limiter, locks, sessions, pubsub, tasks } = redis;
+
+    expect(await cache.getOrSet('k', () => 'v', { tags: ['t'] })).toBe('v');
+    await cache.invalidateTags('t');
+    expect(await cache.get('k')).toBeUndefined();
+    expect(await cache.incr('n')).toBe(1);
+    await cache.flush();
+    expect((await limiter.consume('who', { limit: 1, window: '1m' })).allowed).toBe(true);
+    expect((await limiter.consume('who', { limit: 1, window: '1m' })).allowed).toBe(false);
+    expect(await locks.run('job', ({ fence }) => Promise.resolve(fence > 0))).toBe(true);
+    const session = await sessions.create({ user: 'ada' });
+    expect(await sessions.destroyAllOfUser('ada')).toBe(1);
+    expect(await sessions.load(session.id)).toBeUndefined();
+    const group = { mode: 'group', group: 'g' } as const;
+    await pubsub.publish('news', 'hello', group);
+    const stream = pubsub.subscribe('news', { ...group, from: 'beginning' });
+    expect((await stream.next()).value?.data).toBe('hello');
+    await stream.return();
+    const worker = tasks.work(new Map([['greet', ({ data }: { data: unknown }) => data]]));
+    await worker.ready;
+    const { id } = await tasks.add('greet', 'Ada');
+    await until(async () => (await tasks.find(id))?.state === 'completed', { what: 'the task' });
+    await worker.close();
   });
 
   it('may do nothing beyond it', async () => {
