@@ -12,23 +12,27 @@ import { SentinelRouter } from './sentinel.js';
 import { StandaloneRouter } from './standalone.js';
 
 export interface ClientSurroundings {
-  readonly clock?: Clock;
-  readonly random?: () => number;
+  readonly clock?: Clock | undefined;
+  readonly random?: (() => number) | undefined;
+  /** Stands before the clients of connections: for tests that make calls fail. */
+  readonly wrap?: ((client: RedisClient, connection: ResolvedConnection) => RedisClient) | undefined;
 }
 
 export function createClient(
   connection: ResolvedConnection,
-  surroundings: ClientSurroundings = {},
+  { clock, random, wrap }: ClientSurroundings = {},
 ): RedisClient {
-  if (connection.topology === 'embedded') {
-    return createEmbeddedClient({
-      name: connection.name,
-      timeoutMs: connection.timeoutMs,
-      ...connection.embedded,
-      ...(surroundings.clock === undefined ? {} : { clock: surroundings.clock }),
-    });
-  }
-  return new ResilientClient({ connection, createRouter: routerFor(connection), ...surroundings });
+  const given = { ...(clock && { clock }), ...(random && { random }) };
+  const client =
+    connection.topology === 'embedded'
+      ? createEmbeddedClient({
+          name: connection.name,
+          timeoutMs: connection.timeoutMs,
+          ...connection.embedded,
+          ...given,
+        })
+      : new ResilientClient({ connection, createRouter: routerFor(connection), ...given });
+  return wrap?.(client, connection) ?? client;
 }
 
 export function createAdapter(

@@ -1,4 +1,13 @@
 export {
+  leftoverRule,
+  leftoverScript,
+  toVerdict,
+  type CleanupRule,
+  type CleanupSight,
+  type CleanupVerdict,
+  type LeftoverArgs,
+} from './cleanup-rule.js';
+export {
   BackpressureError,
   CommandRefusedError,
   CommandTimeoutError,
@@ -57,6 +66,7 @@ export type {
   PipelineResult,
   RedisClient,
   ScanOptions,
+  ScanPage,
   SubscribeOptions,
   Subscription,
   Topology,

@@ -161,8 +161,10 @@ export class Link implements Carrier {
     if (permit === -1) return;
     request.permit = -1;
     const breaker = request.readOnly ? this.#reads : this.#writes;
-    if (outcome === 'success') breaker?.success(permit, this.#clock.now() - request.sentAt);
-    else if (outcome === 'failure') breaker?.failure(permit);
+    if (outcome === 'success') {
+      request.answeredAt = this.#clock.now();
+      breaker?.success(permit, request.answeredAt - request.sentAt);
+    } else if (outcome === 'failure') breaker?.failure(permit);
     else breaker?.ignore(permit);
   }
 

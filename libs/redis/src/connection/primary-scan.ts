@@ -2,7 +2,7 @@
  * SCAN over every server that holds keys of its own. ioredis' `Cluster.scan` asks one node at random and
  * misses the keys of all others; here each primary has its own cursor.
  */
-import { RedisModuleError, safeMessage } from '../core/index.js';
+import { parsePositiveDuration, RedisModuleError, safeMessage, type Clock } from '../core/index.js';
 import { NotConnectedError, RedisReplyError } from './connection.errors.js';
 import type { Link } from './link.js';
 import type { ScanOptions } from './redis-client.js';
@@ -12,13 +12,16 @@ export interface PrimaryScan {
   primaries(): readonly Link[];
   whenReady(): Promise<void>;
   readonly timeoutMs: number;
+  readonly clock: Clock;
   readonly options: ScanOptions;
 }
 
 const DEFAULT_COUNT = 500;
 
 export async function* scanPrimaries(scan: PrimaryScan): AsyncGenerator<readonly string[]> {
-  const { options } = scan;
+  const { options, clock } = scan;
+  const { timeout } = options;
+  const timeoutMs = timeout === undefined ? scan.timeoutMs : parsePositiveDuration(timeout, 'timeout');
   await scan.whenReady();
   const filter = [
     'COUNT',
@@ -30,8 +33,11 @@ export async function* scanPrimaries(scan: PrimaryScan): AsyncGenerator<readonly
     let cursor = '0';
     do {
       options.signal?.throwIfAborted();
-      const page = toPage(await link.ask('SCAN', [cursor, ...filter], scan.timeoutMs).catch(fail(link)));
+      const askedAt = clock.now();
+      const page = toPage(await link.ask('SCAN', [cursor, ...filter], timeoutMs).catch(fail(link)));
+      const durationMs = clock.now() - askedAt;
       cursor = page.cursor;
+      await options.onPage?.({ node: link.node, durationMs, names: page.keys.length });
       if (page.keys.length > 0) yield page.keys;
     } while (cursor !== '0');
   }

@@ -44,7 +44,19 @@ export interface ScanOptions {
   count?: number;
   /** Only keys of this type: `'string' | 'hash' | 'list' | 'set' | 'zset' | 'stream'`. */
   type?: string;
+  /** Time for one round trip. @default the client's `timeout` */
+  timeout?: Duration | undefined;
+  /** Told of each round trip, and waited for, before its names are handed out: for those who keep to a pace. */
+  onPage?: ((page: ScanPage) => void | Promise<void>) | undefined;
   signal?: AbortSignal | undefined;
+}
+
+/** One round trip of a scan; most bring no names when the server is full of other keys. */
+export interface ScanPage {
+  /** `host:port`, or `'embedded'`. */
+  readonly node: string;
+  readonly durationMs: number;
+  readonly names: number;
 }
 
 export interface Message {

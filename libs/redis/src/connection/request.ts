@@ -34,12 +34,18 @@ export class Request {
   readonly args: readonly Arg[];
   readonly settle: Settle;
 
+  /** The name of the script it runs, if it does. */
+  script: string | undefined = undefined;
   bytes = false;
   readOnly = false;
   idempotent = false;
   /** A key of another type counts as absent, so a merged read needs no second look at its nils. */
   anyType = false;
   startedAt = 0;
+  /** When it was answered; 0 when nobody has looked at the clock for that. */
+  answeredAt = 0;
+  /** What it was rejected with. */
+  error: Error | undefined = undefined;
   deadlineAt = 0;
 
   settled = false;

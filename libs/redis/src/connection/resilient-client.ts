@@ -15,6 +15,7 @@ import {
 } from '../core/index.js';
 import { fullJitter, RetryBudget, type Backoff } from '../resilience/index.js';
 import { crowdedOut, failedCall, lateCall } from './call-errors.js';
+import { CallEvent } from './call-event.js';
 import { assertShareable, traitsOf } from './command-table.js';
 import type { ResolvedConnection } from './connection.options.js';
 import { ConnectFailedError, ConnectionClosedError, RedisReplyError } from './connection.errors.js';
@@ -59,6 +60,7 @@ type Listener = (detail: never) => void;
 
 /** What a script says of itself; its replies are always bytes. */
 interface ScriptTraits {
+  readonly name: string;
   readonly readOnly: boolean;
   readonly idempotent: boolean;
 }
@@ -217,6 +219,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
       primaries: () => this.#router.primaries(),
       whenReady: () => this.connect(),
       timeoutMs: this.#connection.timeoutMs,
+      clock: this.#clock,
       options,
     });
   }
@@ -296,6 +299,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
     const request = new Request(this, name, args, call);
     request.readOnly = traits.readOnly;
     request.idempotent = options?.idempotent ?? (traits.readOnly || traits.idempotent);
+    request.script = script?.name;
     request.bytes = script !== undefined || options?.reply === 'bytes';
     request.anyType = options?.anyType === true;
     request.startedAt = startedAt;
@@ -401,6 +405,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
   };
 
   #reject(request: Request, error: Error): void {
+    request.error = error;
     this.#finish(request, 'error');
     request.settle.reject(error);
   }
@@ -515,15 +520,10 @@ export class ResilientClient implements RedisClient, RequestOwner {
     }
   }
 
-  #publish(request: Request, what: string, outcome: string): void {
+  #publish(request: Request, what: 'command' | 'retry', outcome: string): void {
     if (!this.#telemetry.active) return;
-    this.#telemetry.publish({
-      name: `connection.${what}`,
-      subject: this.name,
-      durationMs: this.#clock.now() - request.startedAt,
-      outcome,
-      attributes: { command: request.name.toLowerCase(), attempts: request.attempt },
-    });
+    if (request.answeredAt === 0 || outcome !== 'ok') request.answeredAt = this.#clock.now();
+    this.#telemetry.publish(new CallEvent(what, this.name, request, outcome));
   }
 }
 

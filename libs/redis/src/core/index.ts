@@ -16,8 +16,17 @@ export {
   type RedisModuleErrorOptions,
 } from './error.js';
 export { inBatches } from './in-batches.js';
+export { CLOCK, NAMESPACE } from './injected.js';
 export { MissingPeerError, optionalPeer } from './optional-peer.js';
 export { SingleFlight } from './single-flight.js';
+export {
+  recordSpans,
+  spans,
+  type RunningSpan,
+  type SpanOrigin,
+  type SpanPlan,
+  type SpanRecorder,
+} from './spans.js';
 export {
   onTelemetry,
   telemetryChannel,

@@ -122,16 +122,17 @@ class InProcessClient implements EmbeddedClient {
   }
 
   async *scan(options: ScanOptions = {}): AsyncIterable<readonly string[]> {
-    const { match, count = SCAN_COUNT, type, signal } = options;
+    const { match, count = SCAN_COUNT, type, timeout, onPage, signal } = options;
     const filter: Arg[] = ['COUNT', count];
     if (match !== undefined) filter.push('MATCH', match);
     if (type !== undefined) filter.push('TYPE', type);
     let cursor = '0';
     do {
-      const reply = await this.command('SCAN', [cursor, ...filter], { signal });
+      const reply = await this.command('SCAN', [cursor, ...filter], { signal, timeout });
       const [next, keys] = replyItems(reply);
       cursor = replyText(next);
       const names = replyItems(keys).map(replyText);
+      await onPage?.({ node: NODE, durationMs: 0, names: names.length });
       if (names.length > 0) yield names;
     } while (cursor !== '0');
   }
