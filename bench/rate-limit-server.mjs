@@ -20,8 +20,7 @@ function controllerOf({ Controller, Get }, routes) {
   return Routes;
 }
 
-async function serve(nest, { core, fastify }, metadata) {
-  class App {}
+async function serve(nest, { core, fastify }, { App = class {}, ...metadata }) {
   nest.Module(metadata)(App);
   const app = await core.NestFactory.create(App, new fastify.FastifyAdapter(), {
     logger: false,
@@ -38,16 +37,30 @@ async function ours(url) {
   const nest = await from('@nestjs/common');
   const core = await from('@nestjs/core');
   const fastify = await from('@nestjs/platform-fastify');
-  const { RateLimit, RedisModule } = await import('@anbar/nestjs-redis');
+  const { RateLimit, RateLimitMiddleware, RedisModule } = await import('@anbar/nestjs-redis');
+  /** What a denial costs Nest itself, with nobody counting and nothing told. */
+  class Refuse {
+    canActivate() {
+      throw new nest.HttpException({ status: 429 }, 429);
+    }
+  }
+  class Shedding {
+    configure(consumer) {
+      consumer.apply(RateLimitMiddleware).forRoutes('shed');
+    }
+  }
   const Routes = controllerOf(nest, {
     plain: [],
     one: [RateLimit({ limit: 1_000_000, window: '1s' })],
     three: [RateLimit(...THREE)],
     leased: [RateLimit({ limit: 1_000_000, window: '1s', lease: 100 })],
     denied: [RateLimit({ limit: 1, window: '1d' })],
+    refused: [nest.UseGuards(Refuse)],
+    shed: [],
   });
-  const imports = [RedisModule.forRoot({ url })];
-  await serve(nest, { core, fastify }, { imports, controllers: [Routes] });
+  const endpoints = { 'GET /shed': { limit: 1, window: '1d' } };
+  const imports = [RedisModule.forRoot({ url, rateLimit: { endpoints } })];
+  await serve(nest, { core, fastify }, { App: Shedding, imports, controllers: [Routes] });
 }
 
 /** What the Redis storages of the throttler do: one script per throttler, one after the other. */
@@ -87,5 +100,7 @@ async function throttler(url) {
   await serve(nest, { core, fastify }, { imports, controllers: [Routes] });
 }
 
+// Processor time is asked for from outside, before and after a slice of load.
+process.on('message', () => process.send(process.cpuUsage()));
 process.on('disconnect', () => process.exit(0));
 await { ours, throttler }[process.argv[2]](process.argv[3]);

@@ -9,6 +9,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { createRedis } from '@anbar/nestjs-redis';
 import { loadTypescript } from '../test/topology/load-typescript.mjs';
@@ -26,6 +27,9 @@ const ROUNDS = Number(process.argv.find((arg) => arg.startsWith('--rounds='))?.s
 const KEYS = 1_000;
 const MANY = 1_000_000;
 const CONNECTIONS = 32;
+/** Of one slice, a tenth of a second or so, and slices of a round. */
+const REQUESTS = 1_500;
+const SLICES = 4;
 
 const one = { limit: MANY, window: '1h' };
 const three = ['1m', '1h', '1d'].map((window, i) => ({ name: `n${i}`, limit: MANY, window }));
@@ -54,6 +58,9 @@ function contestants(url) {
   };
 }
 
+const OF_OURS = ['plain', 'one', 'three', 'leased', 'denied', 'shed', 'refused'];
+const OF_THE_THROTTLER = ['plain', 'one', 'three'];
+
 async function routes(url) {
   const started = await Promise.all(
     ['ours', 'throttler'].map(async (name) => {
@@ -62,24 +69,46 @@ async function routes(url) {
       return { name, child, port };
     }),
   );
-  const asked = started.flatMap(({ name, port }) =>
-    (name === 'ours' ? ['plain', 'one', 'three', 'leased', 'denied'] : ['plain', 'one', 'three']).map(
-      (path) => ({
-        name: `${name} ${path}`,
-        url: `http://127.0.0.1:${port}/${path}`,
-        rates: [],
-      }),
-    ),
+  const asked = started.flatMap(({ name, child, port }) =>
+    (name === 'ours' ? OF_OURS : OF_THE_THROTTLER).map((path) => ({
+      name: `${name} ${path}`,
+      url: `http://127.0.0.1:${port}/${path}`,
+      child,
+      rates: [],
+      micros: [],
+    })),
   );
-  for (let round = -1; round < ROUNDS; round += 1) {
+  for (let round = -2; round < ROUNDS * SLICES; round += 1) {
     for (const each of asked) {
-      const { requests, errors } = await autocannon({ url: each.url, connections: CONNECTIONS, duration: 1 });
+      const before = await processorOf(each.child);
+      const startedAt = performance.now();
+      const { errors } = await autocannon({
+        url: each.url,
+        connections: CONNECTIONS,
+        amount: REQUESTS,
+      });
       if (errors > 0) throw new Error(`${each.name}: ${errors} errors`);
-      if (round >= 0) each.rates.push(requests.average);
+      const seconds = (performance.now() - startedAt) / 1_000;
+      const micros = (await processorOf(each.child)) - before;
+      if (round < 0) continue;
+      each.rates.push(REQUESTS / seconds);
+      each.micros.push(micros / REQUESTS);
     }
   }
   for (const { child } of started) child.kill('SIGKILL');
   return asked;
+}
+
+/** Microseconds of processor time it has had. */
+async function processorOf(child) {
+  child.send('cpu');
+  const [{ user, system }] = await once(child, 'message');
+  return user + system;
+}
+
+/** What a thing costs while neighbours are quiet: they can only make it dearer. */
+function quarter(numbers) {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 4)] ?? Number.NaN;
 }
 
 function median(numbers) {
@@ -103,21 +132,24 @@ async function main() {
   }
   await rest.close();
   const asked = await routes(server.url);
-  const rate = (a, b) => {
-    const [first, second] = [a, b].map((name) => asked.find((each) => each.name === name).rates);
-    return median(first.map((value, i) => value / second[i]));
-  };
+  const cost = (name) => quarter(asked.find((each) => each.name === name).micros);
+  /** How many of the one go into the processor time of the other. */
+  const rate = (a, b) => cost(b) / cost(a);
   const busy = runs.get(64);
   const flexible = 'rate-limiter-flexible';
   const gates = [
     ['route with one limit ÷ without', rate('ours one', 'ours plain'), 0.85],
     ['route with three limits ÷ without', rate('ours three', 'ours plain'), 0.7],
     ['route that denies ÷ without limits', rate('ours denied', 'ours plain'), 0.95],
+    ['route denied by the middleware ÷ without limits', rate('ours shed', 'ours plain'), 0.95],
     ['route with one limit ÷ the throttler’s', rate('ours one', 'throttler one'), 1.5],
     ['engine, one limit ÷ rate-limiter-flexible', busy.ratio('anbar, one limit', flexible), 1.7],
     ['engine, leased ÷ rate-limiter-flexible', busy.ratio('anbar, hot keys leased', flexible), 5],
   ];
   const also = [
+    ['route with a leased limit ÷ without', rate('ours leased', 'ours plain')],
+    ['a bare guard of Nest that refuses ÷ without', rate('ours refused', 'ours plain')],
+    ['route that denies ÷ a bare guard that refuses', rate('ours denied', 'ours refused')],
     ['throttler’s route with one ÷ without', rate('throttler one', 'throttler plain')],
     ['throttler’s route with three ÷ without', rate('throttler three', 'throttler plain')],
     ['route with three limits ÷ the throttler’s', rate('ours three', 'throttler three')],
@@ -127,12 +159,13 @@ async function main() {
   const report = [
     '# The limiter beside others',
     '',
-    `${today()} · ${machine()} · \`node bench/rate-limit.mjs --write\``,
+    `${today()} · ${machine()} · ${ROUNDS} rounds · load average at the end ${loadavg()[0].toFixed(0)} · \`node bench/rate-limit.mjs --write\``,
     '',
     `The engine: ${KEYS} keys, 64 callers at once where nothing else is said, slices of a quarter of a second in turn.`,
-    `Routes: Fastify, ${CONNECTIONS} connections, one second in turn, the server in a process of its own. The throttler is`,
+    `Routes: Fastify, ${CONNECTIONS} connections, ${REQUESTS} requests in turn, the server in a process of its own. Ratios of`,
+    'routes are those of its processor time per request, lower quartile of the slices. The throttler is',
     '@nestjs/throttler 6.7.1 with one script per throttler, as its Redis storages have it; rate-limiter-flexible is',
-    '11.4.0. A ratio is the median over the rounds.',
+    '11.4.0. Ratios of the engine are medians over the rounds.',
     '',
     '| ratio | measured | wanted | met |',
     '| --- | --- | --- | --- |',
@@ -144,9 +177,12 @@ async function main() {
     '',
     ...engine,
     '',
-    '| route | requests/s |',
-    '| --- | --- |',
-    ...asked.map(({ name, rates }) => `| ${name} | ${Math.round(median(rates))} |`),
+    '| route | CPU µs per request | requests/s |',
+    '| --- | --- | --- |',
+    ...asked.map(
+      ({ name, micros, rates }) =>
+        `| ${name} | ${quarter(micros).toFixed(1)} | ${Math.round(median(rates))} |`,
+    ),
     '',
   ].join('\n');
   console.log(report);

@@ -21,6 +21,35 @@ export interface AskedLimit {
   readonly cost: number;
 }
 
+/** Limits to be looked at together, and what is needed of them each time they are: made once where it can be kept. */
+export class Question {
+  readonly limits: readonly AskedLimit[];
+  /** Takes places, which have a holder each time. */
+  readonly holdsPlaces: boolean;
+  #print: string | undefined;
+  #items: readonly TakeItem[] | undefined;
+
+  constructor(limits: readonly AskedLimit[]) {
+    this.limits = limits;
+    this.holdsPlaces = limits.some(({ limit }) => limit.code === 'c');
+  }
+
+  /** Two questions with the same print are the same. */
+  get print(): string {
+    if (this.#print !== undefined) return this.#print;
+    let print = '';
+    for (const { key, limit, cost } of this.limits) print += `${key}|${limit.print}|${cost}\n`;
+    this.#print = print;
+    return print;
+  }
+
+  /** What the script does with each; without holders. */
+  get items(): readonly TakeItem[] {
+    this.#items ??= itemsOf(this.limits);
+    return this.#items;
+  }
+}
+
 const LARGEST_COST = 1_000_000_000;
 
 export class Questions {
@@ -34,7 +63,7 @@ export class Questions {
     this.#policy = policy;
   }
 
-  of(asks: readonly RateAsk[], defaultCost = 1): readonly AskedLimit[] {
+  of(asks: readonly RateAsk[], defaultCost = 1): Question {
     const limits: AskedLimit[] = [];
     for (const { subject, limits: given, cost = defaultCost } of asks) {
       assertCost(cost);
@@ -44,7 +73,7 @@ export class Questions {
       else this.#add(limits, given as Limit, name, cost);
     }
     if (limits.length === 0) throw new InvalidRateLimitError('there is no limit to look at');
-    return limits;
+    return new Question(limits);
   }
 
   #add(limits: AskedLimit[], given: Limit, subject: string, cost: number): void {
@@ -62,13 +91,6 @@ export class Questions {
     this.#resolved.set(given, { copy: { ...given }, limit });
     return limit;
   }
-}
-
-/** Two questions with the same print are the same. */
-export function printOf(limits: readonly AskedLimit[]): string {
-  let print = '';
-  for (const { key, limit, cost } of limits) print += `${key}|${limit.print}|${cost}\n`;
-  return print;
 }
 
 /** Parts of the wire form: the keys of a question, and what the script does with each. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ClientAddress, type TrustProxy } from './client-address.js';
-import { EndpointTable, plainSegments } from './endpoint-limits.js';
+import { EndpointTable, readingsOf } from './endpoint-limits.js';
 import { parseIp, parseRange } from './ip-address.js';
 
 const PROXY = '10.0.0.1';
@@ -188,7 +188,28 @@ describe('EndpointTable', () => {
     expect(named('DELETE', '/books/1/pages')).toBe('below');
     expect(named('HEAD', '/')).toBe('root');
     expect(named('GET', '/%')).toBe('any');
-    expect(plainSegments('/%E0%A4%A/%6Cogin')).toEqual(['%e0%a4%a', 'login']);
+    expect(readingsOf('/%E0%A4%A/%6Cogin')).toContainEqual(['%e0%a4%a', 'login']);
+  });
+
+  it.each([
+    '/books/a%2Fb',
+    '/books/..',
+    '/books/.',
+    '/books/%2e%2e',
+    '/books/;a',
+    '/books/a\\b',
+    '/books/a%5Cb',
+  ])('%s is one book, as some routers have it', (url) => expect(named('GET', url)).toBe('book'));
+
+  it('a path that is two endpoints counts for both, and is the same list each time', () => {
+    const rules = table.rulesFor('GET', '/books/a/..%2Fb');
+    expect(rules.map(({ name }) => name)).toEqual(['below', 'book']);
+    expect(table.rulesFor('GET', '/books/x/..%2Fy')).toBe(rules);
+  });
+
+  it('one with parameters that hold a slash is what stands before them', () => {
+    expect(named('POST', '/login;a%2Fb')).toBe('login');
+    expect(named('POST', '/login;/a/b')).toBe('login');
   });
 
   it.each(['login', 'POST', 'GET POST /x', '', 'P0ST /x'])('%j is no endpoint', (name) => {

@@ -1,6 +1,7 @@
 /**
- * Limits by method and path, for a middleware, which runs before a route is known. A path is compared in one plain
- * form, so that no other spelling of it goes by another limit, or by none.
+ * Limits by method and path, for a middleware, which runs before a route is known. Routers disagree about what an
+ * encoded slash, a dot segment or a semicolon means, so a path is read in every way one of them reads it, and counts
+ * under each: no spelling goes by another limit than its route's alone, or by none.
  */
 import { InvalidRateLimitError } from './rate-limit.errors.js';
 import type { RateLimitRule } from './rate-limit.rules.js';
@@ -20,6 +21,8 @@ interface Endpoint {
 
 export class EndpointTable {
   readonly #endpoints: readonly Endpoint[];
+  /** Of paths that can be read in several ways; there are no more of them than pairs and triples of endpoints. */
+  readonly #together = new Map<string, readonly RateLimitRule[]>();
 
   constructor(limits: EndpointLimits = {}) {
     const all = Object.entries(limits).map(([name, rules]) => endpointOf(name, rules));
@@ -31,19 +34,60 @@ export class EndpointTable {
   }
 
   rulesFor(method: string, url: string): readonly RateLimitRule[] {
-    const path = plainSegments(url);
     // Frameworks answer HEAD by the route of GET.
     const verb = method.toUpperCase() === 'HEAD' ? 'GET' : method.toUpperCase();
-    const found = this.#endpoints.find(
-      (each) => (each.method ?? verb) === verb && (each.segments === undefined || fits(each.segments, path)),
-    );
-    return found?.rules ?? [];
+    const found = new Set<Endpoint>();
+    for (const path of readingsOf(url)) {
+      const endpoint = this.#endpoints.find((each) => isFor(each, verb, path));
+      if (endpoint !== undefined) found.add(endpoint);
+    }
+    const named = [...found].filter(({ segments }) => segments !== undefined);
+    return this.#rulesOf(named.length > 0 ? named : [...found]);
+  }
+
+  /** The same list for the same endpoints, so that what is made of it is made once. */
+  #rulesOf(endpoints: readonly Endpoint[]): readonly RateLimitRule[] {
+    const [first, ...others] = endpoints;
+    if (first === undefined) return NO_RULES;
+    if (others.length === 0) return first.rules;
+    const name = endpoints.map((each) => this.#endpoints.indexOf(each)).join();
+    const known = this.#together.get(name);
+    if (known !== undefined) return known;
+    const names = new Set<string | undefined>();
+    const rules = endpoints
+      .flatMap((each) => each.rules)
+      .filter((rule) => !names.has(rule.name) && names.add(rule.name));
+    this.#together.set(name, rules);
+    return rules;
   }
 }
 
-/** Without query, decoded, in lower case, without empty and dot segments, parameters of segments and the last slash. */
-export function plainSegments(url: string): readonly string[] {
+const NO_RULES: readonly RateLimitRule[] = [];
+
+function isFor({ method, segments }: Endpoint, verb: string, path: readonly string[]): boolean {
+  return (method ?? verb) === verb && (segments === undefined || fits(segments, path));
+}
+
+/** As most paths are: letters, digits, and nothing that could be read in two ways. */
+const PLAIN_PATH = /^(?:\/[\w~!$&'()*+,=@-]+)*\/?$/u;
+
+/** Every list of segments some router may see in it, in lower case; one for a path without anything special. */
+export function readingsOf(url: string): readonly (readonly string[])[] {
   const [path = ''] = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/iu, '').split(/[?#]/u, 1);
+  if (PLAIN_PATH.test(path)) return [path.toLowerCase().split('/').filter(Boolean)];
+  // As they stand; up to a semicolon, where some see a query begin; and as a file system would take them.
+  return [segmentsOf(path), segmentsOf(path.split(';', 1)[0] ?? ''), plainSegments(path)];
+}
+
+function segmentsOf(path: string): readonly string[] {
+  return path
+    .split('/')
+    .filter((segment) => segment !== '')
+    .map((segment) => decoded(segment).toLowerCase());
+}
+
+/** Decoded, in lower case, without empty and dot segments, parameters of segments and the last slash. */
+function plainSegments(path: string): readonly string[] {
   const out: string[] = [];
   for (const raw of decoded(path).replaceAll('\\', '/').split('/')) {
     const [segment = ''] = raw.split(';', 1);
@@ -54,12 +98,12 @@ export function plainSegments(url: string): readonly string[] {
   return out;
 }
 
-function decoded(path: string): string {
+function decoded(text: string): string {
   try {
-    return decodeURIComponent(path);
+    return decodeURIComponent(text);
   } catch {
     // What can not be decoded as a whole is decoded sign by sign, as far as it can be.
-    return path.replace(/%([0-7][0-9a-f])/giu, (_, code: string) =>
+    return text.replace(/%([0-7][0-9a-f])/giu, (_, code: string) =>
       String.fromCharCode(Number.parseInt(code, 16)),
     );
   }

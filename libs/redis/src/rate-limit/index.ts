@@ -11,11 +11,13 @@ export {
   type OnStoreError,
   type ResolvedLimit,
 } from './limit.options.js';
+export { networkOf, parseIp } from './ip-address.js';
 export type { RateLimiterStats } from './limiter-stats.js';
 export { releasePlacesScript, renewPlacesScript } from './place.scripts.js';
 export type { RateLimitProblem } from './problem.js';
 export type { RateLimitHeaders } from './rate-headers.js';
 export type { CallContext, RateLimitCall } from './rate-limit-call.js';
+export { rateLimitCleanup, settleLimitScript } from './rate-limit.cleanup.js';
 export { RateLimit, SkipRateLimit } from './rate-limit.decorator.js';
 export { InvalidRateLimitError } from './rate-limit.errors.js';
 export { RateLimitedException, RateLimitGuard } from './rate-limit.guard.js';

@@ -34,6 +34,10 @@ export class LimiterCounters {
   #storeLostAt: number | undefined;
   #allowedBefore = 0;
 
+  get isStoreLost(): boolean {
+    return this.#storeLostAt !== undefined;
+  }
+
   /** Returns the decision, counted and told. */
   count(decision: RateDecision, asked: readonly AskedLimit[], startedAt: number, clock: Clock): RateDecision {
     const { allowed, source } = decision;

@@ -7,7 +7,7 @@ export interface RateLimitProblem {
   readonly status: 429 | 503;
   readonly detail: string;
   readonly code: 'RATE_LIMITED' | 'RATE_LIMIT_UNAVAILABLE';
-  readonly 'violated-policies'?: readonly string[];
+  readonly 'violated-policies': readonly string[];
 }
 
 const TYPES = 'https://iana.org/assignments/http-problem-types#';
@@ -20,6 +20,7 @@ export function problemOf(decision: RateDecision): RateLimitProblem {
       status: 503,
       detail: 'The limit of this route could not be checked, and it lets nothing through unchecked.',
       code: 'RATE_LIMIT_UNAVAILABLE',
+      'violated-policies': decision.violated,
     };
   }
   const penalized = decision.limits.some((limit) => limit.penalized);

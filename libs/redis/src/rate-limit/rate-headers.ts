@@ -1,5 +1,5 @@
 /**
- * What clients are told of their limits: the fields of draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit-Policy`
+ * What clients are told of their limits: the fields of draft-ietf-httpapi-ratelimit-headers-11 (`RateLimit-Policy`
  * and `RateLimit`), the older `X-RateLimit-*`, and `Retry-After`, one for all limits.
  */
 import type { LimitState, RateDecision } from './decision.js';
@@ -14,32 +14,39 @@ const LARGEST = 999_999_999_999_999;
 
 /** Of what was decided for one request, in one or in several phases. A shadow is not spoken of. */
 export function headersOf(states: readonly LimitState[], mode: RateLimitHeaders): readonly HeaderField[] {
-  const told = states.filter(({ shadow }) => !shadow);
-  if (mode === false || told.length === 0) return [];
-  return [...(mode === 'legacy' ? [] : draftOf(told)), ...(mode === 'draft' ? [] : legacyOf(told))];
+  if (mode === false) return NO_FIELDS;
+  const told = states.some(({ shadow }) => shadow) ? states.filter(({ shadow }) => !shadow) : states;
+  if (told.length === 0) return NO_FIELDS;
+  if (mode === 'draft') return draftOf(told);
+  return mode === 'legacy' ? legacyOf(told) : [...draftOf(told), ...legacyOf(told)];
 }
 
+const NO_FIELDS: readonly HeaderField[] = [];
+
 /** Whole seconds, rounded up, so that whoever waits that long is let in; none when waiting does not help. */
-export function retryAfterOf({ retryAfterMs }: Pick<RateDecision, 'retryAfterMs'>): string | undefined {
-  return Number.isFinite(retryAfterMs) ? String(Math.max(1, seconds(retryAfterMs))) : undefined;
+export function retryAfterOf({ retryAfterMs }: Pick<RateDecision, 'retryAfterMs'>): readonly HeaderField[] {
+  if (!Number.isFinite(retryAfterMs)) return NO_FIELDS;
+  return [['Retry-After', String(Math.max(1, seconds(retryAfterMs)))]];
 }
 
 function draftOf(states: readonly LimitState[]): readonly HeaderField[] {
-  const policies: string[] = [];
-  const limits: string[] = [];
+  let policies = '';
+  let limits = '';
   for (const { name, algorithm, limit, windowMs, remaining, moreAfterMs } of states) {
+    if (policies !== '') {
+      policies += ', ';
+      limits += ', ';
+    }
     // A name has no quote and no backslash in it.
-    policies.push(
-      algorithm === 'concurrency'
-        ? `"${name}";q=${limit};qu="concurrent-requests"`
-        : `"${name}";q=${limit}${windowMs >= 1_000 ? `;w=${seconds(windowMs)}` : ''}`,
-    );
-    const more = Number.isFinite(moreAfterMs) && moreAfterMs > 0 ? `;t=${seconds(moreAfterMs)}` : '';
-    limits.push(`"${name}";r=${Math.min(remaining, LARGEST)}${more}`);
+    policies += `"${name}";q=${limit}`;
+    if (algorithm === 'concurrency') policies += ';qu="concurrent-requests"';
+    else if (windowMs >= 1_000) policies += `;w=${seconds(windowMs)}`;
+    limits += `"${name}";r=${Math.min(remaining, LARGEST)}`;
+    if (moreAfterMs > 0 && moreAfterMs !== Infinity) limits += `;t=${seconds(moreAfterMs)}`;
   }
   return [
-    ['RateLimit-Policy', policies.join(', ')],
-    ['RateLimit', limits.join(', ')],
+    ['RateLimit-Policy', policies],
+    ['RateLimit', limits],
   ];
 }
 

@@ -8,6 +8,7 @@ import {
   type RedisClient,
 } from '../connection/index.js';
 import { onTelemetry, type TelemetryEvent } from '../core/index.js';
+import { RememberedDecision } from './denial-memory.js';
 import { headersOf } from './rate-headers.js';
 import { resolveLimit, type Limit } from './limit.options.js';
 import type { RateLimiterOptions } from './rate-limit.options.js';
@@ -145,6 +146,23 @@ describe('what a process remembers', () => {
     expect((await limiter.consume('s', TEN)).allowed).toBe(true);
   });
 
+  it('tells the same in the same words until a second begins for one of the waits', async () => {
+    const { limiter, clock } = world({ denials: { longest: '5s' } });
+    const ONE: Limit = { limit: 1, window: '10s' };
+    await allowedOf(limiter, 2, ONE);
+    const fields = () => {
+      const decision = limiter.decide([{ subject: 's', limits: ONE }]);
+      if (!(decision instanceof RememberedDecision)) throw new Error('it was not remembered');
+      return decision.answer(({ limits }) => headersOf(limits, 'draft'));
+    };
+    const first = fields();
+    expect(first[1]).toEqual(['RateLimit', '"default";r=0;t=10']);
+    clock.advance(999);
+    expect(fields()).toBe(first);
+    clock.advance(1.5);
+    expect(fields()[1]).toEqual(['RateLimit', '"default";r=0;t=9']);
+  });
+
   it('a refund or a reset of its own at once, and that of another after a second', async () => {
     const { limiter, clock, another } = world();
     const DAY: Limit = { limit: 2, window: '1d' };
@@ -220,6 +238,20 @@ describe('without Redis', () => {
     expect((await limiter.consume('s', [open, closed, TEN])).source).toBe('closed');
     expect((await limiter.consume('s', [open, TEN])).source).toBe('local');
     expect(await limiter.consume('s', { ...closed, shadow: true })).toMatchObject({ allowed: true });
+  });
+
+  it('while it is away, one at a time sees whether it is back, and nobody else waits for that', async () => {
+    const { limiter, clock, client } = world();
+    client.fail(LOST);
+    await limiter.consume('s', TEN);
+    client.partition();
+    const trying = limiter.consume('a', TEN);
+    for (let i = 0; i < 20; i += 1) expect((await limiter.consume(`b${i}`, TEN)).source).toBe('local');
+    await clock.advanceAsync(1_000);
+    expect((await trying).source).toBe('local');
+    client.heal();
+    expect((await limiter.consume('a', TEN)).source).toBe('store');
+    expect((await limiter.consume('b', TEN)).source).toBe('store');
   });
 
   it('gives places back where they were taken', async () => {

@@ -3,8 +3,8 @@
  * not answer.
  */
 import { keySlot, type Key, type RedisClient } from '../connection/index.js';
-import { isRedisModuleError, systemClock, type Clock } from '../core/index.js';
-import { printOf, Questions, type AskedLimit, type RateAsk } from './ask.js';
+import { isRedisModuleError, spans, systemClock, type Clock } from '../core/index.js';
+import { Question, Questions, type AskedLimit, type RateAsk } from './ask.js';
 import { decide, refuseUnseen, stateOf, type DecisionSource, type RateDecision } from './decision.js';
 import { DenialMemory } from './denial-memory.js';
 import { HeldPlaces } from './held-places.js';
@@ -17,7 +17,8 @@ import {
   type RateLimiterOptions,
   type ResolvedRateLimiter,
 } from './rate-limit.options.js';
-import { TakeBatch } from './take-batch.js';
+import { NativeWindow } from './native-window.js';
+import { TakeBatch, type TakeCall } from './take-batch.js';
 import { refundScript, type TakeArgs, type TakeState } from './take.scripts.js';
 import { TokenLeases } from './token-leases.js';
 
@@ -51,11 +52,14 @@ export class RateLimiter {
   readonly #keys: RateLimitKeys;
   readonly #questions: Questions;
   readonly #batch: TakeBatch;
+  readonly #native: NativeWindow;
   readonly #denials: DenialMemory | undefined;
   readonly #leases: TokenLeases;
   readonly #places: HeldPlaces;
   readonly #local: LocalCount;
   readonly #counters = new LimiterCounters();
+  /** Redis was lost and one question is on its way to see whether it is back; nobody else waits for that. */
+  #isBeingTried = false;
 
   constructor(surroundings: RateLimiterSurroundings, options: RateLimiterOptions = {}) {
     const { client, namespace, clock = systemClock } = surroundings;
@@ -65,6 +69,7 @@ export class RateLimiter {
     this.#keys = new RateLimitKeys(namespace);
     this.#questions = new Questions(this.#keys, this.#settings.onStoreError);
     this.#batch = new TakeBatch(client, clock, { timeout: this.#settings.timeout });
+    this.#native = new NativeWindow(client, { timeout: this.#settings.timeout });
     this.#denials =
       this.#settings.denials === undefined ? undefined : new DenialMemory(this.#settings.denials);
     this.#leases = new TokenLeases(clock);
@@ -91,15 +96,24 @@ export class RateLimiter {
 
   /** As {@link consumeAll}, but what is known without a trip is said at once, and what can not be meant is thrown. */
   decide(asks: readonly RateAsk[], options: ConsumeOptions = {}): RateDecision | Promise<RateDecision> {
-    const asked = this.#questions.of(asks, options.cost);
+    return this.decideOn(this.question(asks, options));
+  }
+
+  /** To be kept by whoever asks the same over and over, for {@link decideOn}. */
+  question(asks: readonly RateAsk[], options: ConsumeOptions = {}): Question {
+    return this.#questions.of(asks, options.cost);
+  }
+
+  /** As {@link decide}. */
+  decideOn(question: Question): RateDecision | Promise<RateDecision> {
     const startedAt = this.#clock.now();
-    const known = this.#withoutTrip(asked, startedAt);
-    return known === undefined ? this.#decide(asked, startedAt) : this.#count(known, asked, startedAt);
+    const known = this.#withoutTrip(question, startedAt);
+    return known === undefined ? this.#decide(question, startedAt) : this.#count(known, question, startedAt);
   }
 
   /** What {@link consume} would answer; takes nothing and writes nothing. */
   async peek(subject: Key, limits: Limits, options: ConsumeOptions = {}): Promise<RateDecision> {
-    return this.#ask(this.#questions.of([{ subject, limits }], options.cost), 'peek');
+    return this.#ask(this.question([{ subject, limits }], options), 'peek');
   }
 
   /**
@@ -108,13 +122,13 @@ export class RateLimiter {
    * @throws when Redis does not answer: nothing is known to have been given back then
    */
   async refund(subject: Key, limits: Limits, options: ConsumeOptions = {}): Promise<readonly number[]> {
-    return this.#refund(this.#questions.of([{ subject, limits }], options.cost));
+    return this.#refund(this.question([{ subject, limits }], options).limits);
   }
 
   /** As if nothing had ever been taken, penalties included. Held places stay with their holders. */
   async reset(subject: Key, limits: Limits): Promise<void> {
-    const asked = this.#questions.of([{ subject, limits }]);
-    const keys = asked.flatMap(({ limit, key, mark }) => [
+    const asked = this.question([{ subject, limits }]);
+    const keys = asked.limits.flatMap(({ limit, key, mark }) => [
       ...(limit.code === 'c' ? [] : [key]),
       ...(mark === '' ? [] : [mark]),
     ]);
@@ -128,104 +142,125 @@ export class RateLimiter {
 
   /** Gives held places back. The connection stays with its owner. */
   async close(): Promise<void> {
+    this.#native.close();
     await this.#places.close();
     await this.#local.close();
     this.#forget();
   }
 
   /** By a denial that is remembered, or with a token that was taken before. */
-  #withoutTrip(asked: readonly AskedLimit[], now: number): RateDecision | undefined {
-    if (this.#denials !== undefined && this.#denials.size > 0) {
-      const remembered = this.#denials.recall(printOf(asked), now);
-      if (remembered !== undefined) return decide({ limits: remembered, source: 'denial' });
-    }
-    const [first] = asked;
-    if (first === undefined || asked.length > 1 || first.limit.lease === 0) return undefined;
+  #withoutTrip(question: Question, now: number): RateDecision | undefined {
+    const remembered = this.#denials?.recall(question, now);
+    if (remembered !== undefined) return remembered;
+    const [first] = question.limits;
+    if (first === undefined || first.limit.lease === 0 || question.limits.length > 1) return undefined;
     const state = this.#leases.spend(first, now);
     return state === undefined
       ? undefined
       : decide({ limits: [stateOf(first.limit, state)], source: 'lease' });
   }
 
-  #decide(asked: readonly AskedLimit[], startedAt: number): Promise<RateDecision> {
-    return this.#ask(asked, 'consume').then((decision) => {
+  #decide(question: Question, startedAt: number): Promise<RateDecision> {
+    const asking = spans.active ? this.#askInSpan(question) : this.#ask(question, 'consume');
+    return asking.then((decision) => {
       if (!decision.allowed && decision.source === 'store') {
-        this.#denials?.remember(printOf(asked), decision.limits, startedAt);
+        this.#denials?.remember(question, decision, startedAt);
       }
-      return this.#count(decision, asked, startedAt);
+      return this.#count(decision, question, startedAt);
     });
   }
 
-  #count(decision: RateDecision, asked: readonly AskedLimit[], startedAt: number): RateDecision {
-    return this.#counters.count(decision, asked, startedAt, this.#clock);
+  /** A question that leaves the process; what is known without a trip has no span. */
+  #askInSpan(question: Question): Promise<RateDecision> {
+    const subject = question.limits.map(({ limit }) => limit.name).join(',');
+    return spans.around({ name: 'rate-limit.ask', subject, kind: 'client' }, async (span) => {
+      const decision = await this.#ask(question, 'consume');
+      span.set('rate_limit.allowed', decision.allowed);
+      return decision;
+    });
+  }
+
+  #count(decision: RateDecision, question: Question, startedAt: number): RateDecision {
+    return this.#counters.count(decision, question.limits, startedAt, this.#clock);
   }
 
   // Without `await`, as far as the usual way goes: each is a turn of the queue of promises, for every request.
-  #ask(limits: readonly AskedLimit[], mode: Mode): Promise<RateDecision> {
-    const holder = holdsPlaces(limits) ? this.#places.newHolder() : '';
-    return this.#askStore(limits, mode, holder).then(
+  #ask(question: Question, mode: Mode): Promise<RateDecision> {
+    const holder = question.holdsPlaces ? this.#places.newHolder() : '';
+    if (this.#counters.isStoreLost) {
+      if (this.#isBeingTried) return this.#withoutStore(question.limits, mode, holder);
+      // In a cluster one server is away and the others are not: there each question finds out for itself.
+      this.#isBeingTried = this.#client.topology !== 'cluster';
+    }
+    return this.#askStore(question, mode, holder).then(
       (decision) => {
+        this.#isBeingTried = false;
         this.#counters.storeBack(this.#clock);
         return decision;
       },
       (error: unknown) => {
+        this.#isBeingTried = false;
         if (!isRedisModuleError(error)) throw error;
         this.#counters.storeLost(error.code, this.#clock.now());
-        return this.#withoutStore(limits, mode, holder);
+        return this.#withoutStore(question.limits, mode, holder);
       },
     );
   }
 
-  #askStore(limits: readonly AskedLimit[], mode: Mode, holder: string): Promise<RateDecision> {
-    const [first, second] = limits;
-    if (first !== undefined && second === undefined && first.limit.lease > 0 && mode === 'consume') {
+  #askStore(question: Question, mode: Mode, holder: string): Promise<RateDecision> {
+    const [first] = question.limits;
+    if (first !== undefined && question.limits.length === 1 && first.limit.lease > 0 && mode === 'consume') {
       return this.#askWithLease(first);
     }
-    if (this.#client.topology !== 'cluster') return this.#askOne(limits, mode, holder);
-    const slots = bySubject(limits);
+    if (this.#client.topology !== 'cluster') return this.#askOne(question, mode, holder);
+    const slots = bySubject(question);
     return slots.length > 1 && mode === 'consume'
       ? this.#askInTurn(slots, holder)
       : this.#askAtOnce(slots, mode, holder);
   }
 
   async #askWithLease(asked: AskedLimit): Promise<RateDecision> {
+    const question = new Question([asked]);
     const fetch = async (want: number): Promise<TakeState> => {
-      const [state] = await this.#batch.take({ limits: [asked], mode: 'consume', want });
+      const [state] = await this.#batch.take({ question, mode: 'consume', want });
       return state ?? { verdict: 'denied', remaining: 0, wait: 0, reset: 0, charge: 0 };
     };
     const { state, own } = await this.#leases.take(asked, fetch);
     return decide({ limits: [stateOf(asked.limit, state)], source: own ? 'lease' : 'store' });
   }
 
-  #askOne(limits: readonly AskedLimit[], mode: Mode, holder: string): Promise<RateDecision> {
-    return this.#batch
-      .take({ limits, mode, holder })
-      .then((states) => this.#conclude(limits, states, { mode, holder, source: 'store' }));
+  #take(call: TakeCall): Promise<readonly TakeState[]> {
+    if (call.mode !== 'consume' || !this.#native.isFor(call.question)) return this.#batch.take(call);
+    return this.#native
+      .take(call.question)
+      .then((state) => (state === undefined ? this.#batch.take(call) : [state]));
   }
 
-  async #askAtOnce(
-    slots: readonly (readonly AskedLimit[])[],
-    mode: Mode,
-    holder: string,
-  ): Promise<RateDecision> {
-    const limits = slots.flat();
-    const answers = await Promise.all(slots.map((each) => this.#batch.take({ limits: each, mode, holder })));
+  #askOne(question: Question, mode: Mode, holder: string): Promise<RateDecision> {
+    return this.#take({ question, mode, holder }).then((states) =>
+      this.#conclude(question.limits, states, { mode, holder, source: 'store' }),
+    );
+  }
+
+  async #askAtOnce(slots: readonly Question[], mode: Mode, holder: string): Promise<RateDecision> {
+    const limits = slots.flatMap((each) => each.limits);
+    const answers = await Promise.all(slots.map((question) => this.#take({ question, mode, holder })));
     return this.#conclude(limits, answers.flat(), { mode, holder, source: 'store' });
   }
 
   /** The one most likely to deny first; what was taken before it is given back. */
-  async #askInTurn(slots: readonly (readonly AskedLimit[])[], holder: string): Promise<RateDecision> {
+  async #askInTurn(slots: readonly Question[], holder: string): Promise<RateDecision> {
     const order = slots.toSorted((a, b) => narrowest(a) - narrowest(b));
     const taken: RateDecision[] = [];
-    const giveBack = async (done: readonly (readonly AskedLimit[])[]): Promise<void> => {
+    const giveBack = async (done: readonly Question[]): Promise<void> => {
       await Promise.allSettled([
-        ...done.map((limits) => this.#refund(limits)),
+        ...done.map(({ limits }) => this.#refund(limits)),
         ...taken.map((decision) => decision.release()),
       ]);
     };
-    for (const [i, limits] of order.entries()) {
+    for (const [i, question] of order.entries()) {
       try {
-        taken.push(await this.#askOne(limits, 'consume', holder));
+        taken.push(await this.#askOne(question, 'consume', holder));
       } catch (error) {
         await giveBack(order.slice(0, i));
         throw error;
@@ -285,26 +320,23 @@ export class RateLimiter {
 
 const MISSING: TakeState = { verdict: 'denied', remaining: 0, wait: 0, reset: 0, charge: 0 };
 
-function holdsPlaces(limits: readonly AskedLimit[]): boolean {
-  return limits.some(({ limit }) => limit.code === 'c');
-}
-
 function isHeld(asked: AskedLimit | undefined, state: TakeState | undefined): boolean {
   return asked?.limit.code === 'c' && state !== undefined && state.charge > 0;
 }
 
 /** Limits that share a slot can be asked in one step. */
-function bySubject(limits: readonly AskedLimit[]): readonly (readonly AskedLimit[])[] {
+function bySubject(question: Question): readonly Question[] {
+  if (question.limits.length === 1) return [question];
   const slots = new Map<number, AskedLimit[]>();
-  for (const asked of limits) {
+  for (const asked of question.limits) {
     const slot = keySlot(asked.key);
     const list = slots.get(slot);
     if (list === undefined) slots.set(slot, [asked]);
     else list.push(asked);
   }
-  return [...slots.values()];
+  return slots.size === 1 ? [question] : [...slots.values()].map((limits) => new Question(limits));
 }
 
-function narrowest(limits: readonly AskedLimit[]): number {
+function narrowest({ limits }: Question): number {
   return Math.min(...limits.map(({ limit }) => limit.capacity));
 }

@@ -3,9 +3,11 @@
  * interceptor and middleware are thin shells around it.
  */
 import type { Key } from '../connection/index.js';
-import type { RateAsk } from './ask.js';
+import { LRUCache } from 'lru-cache';
+import type { Question, RateAsk } from './ask.js';
 import { ClientAddress } from './client-address.js';
 import type { LimitState, RateDecision } from './decision.js';
+import { RememberedDecision } from './denial-memory.js';
 import { EndpointTable } from './endpoint-limits.js';
 import { Identity } from './identity.js';
 import type { Limit } from './limit.options.js';
@@ -30,9 +32,16 @@ interface PlannedRules {
   readonly rules: readonly PlannedRule[];
   /** What is most of all: fixed limits by address, for which nobody has to be asked. */
   readonly plain: readonly Limit[] | undefined;
+  /** Questions about them, by address: those who come often come often in a row. Bounded, for clients choose theirs. */
+  readonly questions: LRUCache<string, Question>;
 }
 
 type Plan = Readonly<Record<LimitPhase, PlannedRules>>;
+
+/** What is left at the call's context, that it was checked, and at the response, what it was told. */
+type Marked = object & Record<symbol, readonly LimitState[] | undefined>;
+
+const NOTHING_TOLD: readonly LimitState[] = [];
 
 export type Decided = RateDecision | undefined;
 
@@ -55,8 +64,9 @@ export class RouteLimits {
   readonly #endpoints: EndpointTable;
   readonly #planned = new WeakMap<readonly RateLimitRule[], PlannedRules>();
   readonly #plans = new WeakMap<object, Map<object, Plan>>();
-  readonly #seen = new WeakSet<object>();
-  readonly #told = new WeakMap<object, readonly LimitState[]>();
+  // At the objects themselves: a weak map with an entry for every request is what collecting garbage then goes by.
+  readonly #seen = Symbol('anbar:rate-limit-seen');
+  readonly #told = Symbol('anbar:rate-limit-told');
   readonly #warn: Warn;
   #intercepted = false;
   #warned = false;
@@ -89,22 +99,31 @@ export class RouteLimits {
   /** Undefined where this phase has nothing to say; at once where no trip is needed. */
   check(context: CallContext, phase: LimitPhase, rulesOf: RuleReader): Decided | Promise<Decided> {
     const planned = this.#planOf(context, rulesOf)[phase];
-    if (planned.rules.length === 0 || this.#seen.has(context)) return undefined;
+    const marked = context as object as Marked;
+    if (planned.rules.length === 0 || marked[this.#seen] !== undefined) return undefined;
     // A route may have this guard from several places; one call of it goes through all in the same context.
-    this.#seen.add(context);
+    marked[this.#seen] = NOTHING_TOLD;
     return this.apply(planned, readCall(context, this.addresses));
   }
 
   /** Consumes, and sets the headers. */
-  apply({ rules, plain }: PlannedRules, call: RateLimitCall): Decided | Promise<Decided> {
-    if (plain !== undefined) return this.#consume([{ subject: ['ip', call.ip], limits: plain }], call);
+  apply({ rules, plain, questions }: PlannedRules, call: RateLimitCall): Decided | Promise<Decided> {
+    if (plain !== undefined) {
+      const { ip } = call;
+      let question = questions.get(ip);
+      if (question === undefined) {
+        question = this.#limiter.question([{ subject: ['ip', ip], limits: plain }]);
+        questions.set(ip, question);
+      }
+      return this.#consume(question, call);
+    }
     return this.#asksOf(rules, call).then((asks) =>
-      asks.length === 0 ? undefined : this.#consume(asks, call),
+      asks.length === 0 ? undefined : this.#consume(this.#limiter.question(asks), call),
     );
   }
 
-  #consume(asks: readonly RateAsk[], call: RateLimitCall): RateDecision | Promise<RateDecision> {
-    const decision = this.#limiter.decide(asks);
+  #consume(question: Question, call: RateLimitCall): RateDecision | Promise<RateDecision> {
+    const decision = this.#limiter.decideOn(question);
     return decision instanceof Promise
       ? decision.then((its) => this.#tell(call.response, its))
       : this.#tell(call.response, decision);
@@ -155,17 +174,23 @@ export class RouteLimits {
 
   #tell(response: object | undefined, decision: RateDecision): RateDecision {
     if (response === undefined) return decision;
-    if (this.#headers !== false && decision.limits.length > 0) {
-      const before = this.#told.get(response);
-      const states = before === undefined ? decision.limits : [...before, ...decision.limits];
-      this.#told.set(response, states);
-      setHeaders(response, headersOf(states, this.#headers));
+    const its = response as Marked;
+    const before = its[this.#told];
+    if (before === undefined && decision instanceof RememberedDecision) {
+      setHeaders(response, decision.answer(this.#fieldsOf));
+      return decision;
     }
-    if (decision.allowed) return decision;
-    const retryAfter = retryAfterOf(decision);
-    if (retryAfter !== undefined) setHeaders(response, [['Retry-After', retryAfter]]);
+    const states = before === undefined ? decision.limits : [...before, ...decision.limits];
+    its[this.#told] = states;
+    setHeaders(response, headersOf(states, this.#headers));
+    if (!decision.allowed) setHeaders(response, retryAfterOf(decision));
     return decision;
   }
+
+  readonly #fieldsOf = (decision: RateDecision): readonly HeaderField[] => [
+    ...headersOf(decision.limits, this.#headers),
+    ...retryAfterOf(decision),
+  ];
 }
 
 /** What sets headers in one framework or the other. */
@@ -186,15 +211,18 @@ export function setHeaders(response: object, fields: readonly HeaderField[]): vo
   }
 }
 
+const QUESTIONS_KEPT = 1_000;
+
 function planRules(given: readonly RateLimitRule[]): PlannedRules {
   const rules = given.map(planRule);
   const plain: Limit[] = [];
+  const questions = new LRUCache<string, Question>({ max: QUESTIONS_KEPT });
   for (const { rule, fixed } of rules) {
     const asks = rule.skip !== undefined || rule.cost !== undefined || (rule.by ?? 'ip') !== 'ip';
-    if (asks || fixed === undefined) return { rules, plain: undefined };
+    if (asks || fixed === undefined) return { rules, plain: undefined, questions };
     plain.push(fixed);
   }
-  return { rules, plain };
+  return { rules, plain, questions };
 }
 
 function planRule(rule: RateLimitRule): PlannedRule {

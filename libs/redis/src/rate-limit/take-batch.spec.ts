@@ -26,7 +26,7 @@ function batchOver(topology?: RedisClient['topology']) {
   const questions = new Questions(new RateLimitKeys('test'), 'local');
   const take = (subject: string, count = 1) => {
     const limits = Array.from({ length: count }, (_, i) => ({ name: `n${i}`, limit: 10 }));
-    return batch.take({ limits: questions.of([{ subject, limits }]), mode: 'consume' });
+    return batch.take({ question: questions.of([{ subject, limits }]), mode: 'consume' });
   };
   /** What was promised by now comes first. */
   const pass = async (ms: number): Promise<void> => {
@@ -37,10 +37,11 @@ function batchOver(topology?: RedisClient['topology']) {
 }
 
 describe('TakeBatch', () => {
-  it('sends what came in one turn as one call, and whoever is alone at once', async () => {
+  it('sends what came together as one call, and whoever is alone at once', async () => {
     const { pass, take, asked, answers } = batchOver();
     const first = [take('a'), take('b', 3)];
     expect(asked).toEqual([]);
+    await pass(0);
     await pass(0);
     expect(asked).toEqual([4]);
     answers[0]?.answer();
@@ -52,16 +53,33 @@ describe('TakeBatch', () => {
     await alone;
   });
 
-  it('gathers while a call is under way, and sends all of it once that is answered', async () => {
+  it('goes on gathering as long as each turn brings more', async () => {
+    const { pass, take, asked } = batchOver();
+    void take('a');
+    void take('b');
+    for (const subject of ['c', 'd', 'e']) {
+      await pass(0.1);
+      void take(subject);
+    }
+    await pass(0.1);
+    expect(asked).toEqual([]);
+    await pass(0.1);
+    expect(asked).toEqual([5]);
+  });
+
+  it('goes on gathering while a call is under way, until that is answered', async () => {
     const { pass, take, asked, answers } = batchOver();
     void take('a');
     await pass(0);
     const later = [take('b')];
-    await pass(0.5);
+    await pass(0);
     later.push(take('c'));
+    await pass(0);
+    await pass(0.1);
     expect(asked).toEqual([1]);
     answers[0]?.answer();
-    await pass(0.1);
+    await pass(0);
+    await pass(0);
     expect(asked).toEqual([1, 2]);
     answers[1]?.answer();
     expect(await Promise.all(later)).toHaveLength(2);
@@ -72,10 +90,30 @@ describe('TakeBatch', () => {
     void take('a');
     await pass(0);
     void take('b');
+    await pass(0);
     await pass(0.9);
     expect(asked).toEqual([1]);
     await pass(0.2);
+    await pass(0);
     expect(asked).toEqual([1, 1]);
+  });
+
+  it('gathers no longer than a millisecond', async () => {
+    const { pass, take, asked } = batchOver();
+    void take('a');
+    for (const subject of ['b', 'c', 'd']) {
+      void take(subject);
+      expect(asked).toEqual([]);
+      await pass(0.4);
+    }
+    expect(asked).toEqual([4]);
+  });
+
+  it('gathers no more than what makes a call worth it', async () => {
+    const { pass, take, asked } = batchOver();
+    for (let i = 0; i < 32; i += 1) void take(`a${i}`, 2);
+    await pass(0);
+    expect(asked).toEqual([64]);
   });
 
   it('goes on gathering and sending after a call has failed', async () => {
@@ -85,6 +123,7 @@ describe('TakeBatch', () => {
     const second = take('b');
     answers[0]?.fail(new Error('gone'));
     await expect(first).rejects.toThrow('gone');
+    await pass(0);
     await pass(0);
     expect(asked).toEqual([1, 1]);
     answers[1]?.answer();

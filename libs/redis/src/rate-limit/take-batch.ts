@@ -1,18 +1,18 @@
 /**
- * Questions of one turn of the event loop leave as one script call: they come from different sockets, whose
- * answers the loop reads one after the other, so they are gathered until the end of the turn. While a call is under
- * way the next ones gather until it is answered, at most for a millisecond: the busier the process, the more of them
- * share a call, and one that comes alone waits for nobody. In a cluster only those of one slot can go together, so
- * there nothing waits; the client writes them at once too, call by call.
+ * Questions that come close together leave as one script call. They come from different sockets, whose answers the
+ * loop reads one after the other, so they are gathered until the end of the turn, and on from there as long as each
+ * turn brings more: what a call costs the process is mostly the writing of it, whatever is in it. One that comes
+ * alone waits for nobody, and nobody longer than a millisecond. In a cluster only those of one slot can go together,
+ * so there one turn is enough; the client writes them at once too, call by call.
  */
 import { keySlot, type CallOptions, type RedisClient } from '../connection/index.js';
 import type { Clock, Timer } from '../core/index.js';
-import { itemsOf, keysOf, pushKeys, type AskedLimit } from './ask.js';
+import { itemsOf, keysOf, pushKeys, type Question } from './ask.js';
 import { gcraScript, gcraState, isPlain } from './gcra.scripts.js';
 import { takeScript, type TakeArgs, type TakeItem, type TakeState } from './take.scripts.js';
 
 export interface TakeCall {
-  readonly limits: readonly AskedLimit[];
+  readonly question: Question;
   readonly mode: TakeArgs['mode'];
   readonly want?: number | undefined;
   readonly holder?: string | undefined;
@@ -32,7 +32,8 @@ interface Waiting {
 /** Enough to matter, few enough not to hold the server up: about 0.2 ms of its time. */
 const MAX_KEYS = 128;
 
-/** For the answer of the call before; a server further away than that is asked meanwhile. */
+/** From here on another one adds little to a call, and waiting for it only keeps the server idle. */
+const ENOUGH_KEYS = 64;
 const LONGEST_GATHERING_MS = 1;
 
 export class TakeBatch {
@@ -43,7 +44,11 @@ export class TakeBatch {
   #waiting: Waiting[] = [];
   #keysWaiting = 0;
   #underWay = 0;
-  #gathering: Timer | undefined;
+  #gathering = false;
+  #pausing: Timer | undefined;
+  #since = 0;
+  /** How many waited when the last turn ended. */
+  #seen = 0;
 
   constructor(client: RedisClient, clock: Clock, options: CallOptions = {}) {
     this.#client = client;
@@ -53,51 +58,69 @@ export class TakeBatch {
   }
 
   take(call: TakeCall): Promise<readonly TakeState[]> {
-    const items = itemsOf(call.limits, call);
-    const way = call.mode === 'consume' && items.every(isPlain) ? 'plain' : call.mode;
+    const { question, mode, want = 0, holder = '' } = call;
+    const items = want === 0 && holder === '' ? question.items : itemsOf(question.limits, { want, holder });
+    const way = mode === 'consume' && items.every(isPlain) ? 'plain' : mode;
     // What runs inside the process has no trip to share.
-    if (this.#client.topology === 'embedded') return this.#run(way, keysOf(call.limits), items);
+    if (this.#client.topology === 'embedded') return this.#run(way, keysOf(question.limits), items);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ call, items, way, resolve, reject });
       this.#keysWaiting += items.length;
       if (this.#waiting.length === 1) this.#gather();
       // A full one has nothing to wait for.
-      else if (this.#gathering !== undefined && this.#keysWaiting >= MAX_KEYS) this.#flush();
+      else if (this.#keysWaiting >= MAX_KEYS) this.#flush();
     });
   }
 
   #gather(): void {
-    if (this.#bySlot || this.#underWay === 0) this.#clock.turn(this.#flush);
-    else this.#gathering = this.#clock.after(LONGEST_GATHERING_MS, this.#flush);
+    this.#since = this.#clock.now();
+    // While a call is under way others are likely to come.
+    this.#seen = this.#underWay > 0 ? 0 : 1;
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.#clock.turn(this.#endOfTurn);
   }
 
-  readonly #flush = (): void => {
-    this.#stopGathering();
+  readonly #endOfTurn = (): void => {
+    const count = this.#waiting.length;
+    const leftMs = LONGEST_GATHERING_MS - (this.#clock.now() - this.#since);
+    if (this.#bySlot || this.#keysWaiting >= ENOUGH_KEYS || leftMs <= 0) {
+      this.#gathering = false;
+      this.#flush();
+    } else if (count > this.#seen) {
+      this.#seen = count;
+      this.#clock.turn(this.#endOfTurn);
+    } else if (this.#underWay > 0) {
+      // Whoever is answered by the call before asks again at once.
+      this.#pausing = this.#clock.after(leftMs, this.#goOn);
+    } else {
+      this.#gathering = false;
+      this.#flush();
+    }
+  };
+
+  readonly #goOn = (): void => {
+    if (this.#pausing === undefined) return;
+    this.#pausing.cancel();
+    this.#pausing = undefined;
+    // With whatever else arrives in this turn, and no other.
+    this.#seen = Infinity;
+    this.#clock.turn(this.#endOfTurn);
+  };
+
+  #flush(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#keysWaiting = 0;
     for (const batch of batchesOf(waiting, this.#bySlot)) void this.#send(batch);
-  };
-
-  /** What gathered meanwhile leaves with whatever else arrives in this turn. */
-  #answered(): void {
-    this.#underWay -= 1;
-    if (this.#underWay > 0 || this.#gathering === undefined) return;
-    this.#stopGathering();
-    this.#clock.turn(this.#flush);
-  }
-
-  #stopGathering(): void {
-    this.#gathering?.cancel();
-    this.#gathering = undefined;
   }
 
   async #send(batch: readonly Waiting[]): Promise<void> {
     const keys: string[] = [];
     const items: TakeItem[] = [];
     for (const { call, items: its } of batch) {
-      pushKeys(keys, call.limits);
+      pushKeys(keys, call.question.limits);
       for (const item of its) items.push(item);
     }
     this.#underWay += 1;
@@ -111,7 +134,8 @@ export class TakeBatch {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     } finally {
-      this.#answered();
+      this.#underWay -= 1;
+      if (this.#underWay === 0) this.#goOn();
     }
   }
 
@@ -130,7 +154,7 @@ function batchesOf(waiting: readonly Waiting[], bySlot: boolean): Iterable<reado
   const open = new Map<string, { list: Waiting[]; keys: number }>();
   for (const each of waiting) {
     const { call, way, items } = each;
-    const home = bySlot ? `${way}${keySlot(call.limits[0]?.key ?? '')}` : way;
+    const home = bySlot ? `${way}${keySlot(call.question.limits[0]?.key ?? '')}` : way;
     const batch = open.get(home);
     if (batch === undefined || batch.keys + items.length > MAX_KEYS) {
       const list = [each];

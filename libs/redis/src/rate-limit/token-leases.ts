@@ -42,6 +42,10 @@ export class TokenLeases {
     this.#clock = clock;
   }
 
+  get size(): number {
+    return this.#held.size;
+  }
+
   /** Without a trip where that is possible. */
   spend({ key, limit, cost }: AskedLimit, now: number): TakeState | undefined {
     const held = this.#held.get(printOf(key, limit.print));
