@@ -160,7 +160,10 @@ async function module(
   runs = [];
   const where =
     place === 'redis' ? { url: (await shared('standalone')).url } : { topology: 'embedded' as const };
-  return RedisModule.forRoot({ namespace: `dec-${process.pid}-${Math.random()}`, ...where, ...options });
+  // What is stored here is asked for again: on a busy machine too.
+  const patient = { timeout: '5s' } as const;
+  const namespace = `dec-${process.pid}-${Math.random()}`;
+  return RedisModule.forRoot({ namespace, ...patient, ...where, ...options });
 }
 
 async function booted<T extends object>(

@@ -6,7 +6,7 @@ const LONGEST_TARGET = 200;
 const MOST_TARGETS = 2_000;
 
 /** Headers by which a proxy says where a request came in: an answer may hold links made of them. */
-const ORIGIN_HEADERS = [
+export const ORIGIN_HEADERS = [
   'x-forwarded-host',
   'x-forwarded-proto',
   'x-forwarded-port',
@@ -52,20 +52,29 @@ export function normalised(url: string): string {
     .filter((pair) => pair !== '');
   if (pairs.length === 0) return url.slice(0, mark);
   const named = pairs.map((pair) => ({ pair, name: nameOf(pair) }));
-  const ambiguous = named.some(({ name }) => /[%+]/u.test(name));
+  const ambiguous = named.some(({ name }) => isAmbiguous(name));
   // Stable: parameters of one name stay in their order, which is the order of a list.
   if (!ambiguous) named.sort((one, other) => (one.name < other.name ? -1 : Number(one.name > other.name)));
   return `${url.slice(0, mark)}?${named.map(({ pair }) => pair).join('&')}`;
 }
 
-/** Only the parameters that count, and whether there were others. */
+/** Only the parameters that count, or may be read as if they did; and whether there were others. */
 export function onlyParameters(url: string, wanted: readonly string[]): { url: string; others: boolean } {
   const mark = url.indexOf('?');
   if (mark === -1) return { url, others: false };
-  const pairs = url.slice(mark + 1).split('&');
-  const kept = pairs.filter((pair) => wanted.includes(nameOf(pair)));
-  const others = pairs.some((pair) => pair !== '' && !kept.includes(pair));
+  const named = url
+    .slice(mark + 1)
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair) => ({ pair, name: nameOf(pair) }));
+  const kept = named.filter(({ name }) => wanted.includes(name) || isAmbiguous(name)).map(({ pair }) => pair);
+  const others = named.some(({ name }) => !wanted.includes(name));
   return { url: kept.length === 0 ? url.slice(0, mark) : `${url.slice(0, mark)}?${kept.join('&')}`, others };
+}
+
+/** `p%61ge` is `page` for whoever decodes it, and `[page]` is for some parsers. */
+function isAmbiguous(name: string): boolean {
+  return name === '' || /[%+]/u.test(name);
 }
 
 /** `a[0]`, `a[b]` and `a.b` are all about `a`. */
@@ -73,17 +82,40 @@ function nameOf(pair: string): string {
   return /^[^=[.]*/u.exec(pair)?.[0] ?? pair;
 }
 
-export function originOf(exchange: Exchange): string {
-  const { headers } = exchange.raw;
-  let origin = headers.host ?? '';
+/** Where requests come in: the host, and what proxies say of it. Nearly all of them come in at the same place. */
+export class Origins {
+  #host = '';
+  #origin = '';
+
+  /** `forwarded`: whether a proxy has said something. */
+  of({ raw: { headers } }: Exchange, forwarded: boolean): string {
+    const { host = '' } = headers;
+    if (forwarded) return bounded(portable(host + forwardedOrigin(headers)));
+    if (host !== this.#host) {
+      this.#origin = bounded(portable(host));
+      this.#host = host;
+    }
+    return this.#origin;
+  }
+}
+
+/**
+ * `localhost~3000`: to escape the colon of a port for every hit costs more than all the rest of the key. What has a
+ * `~` of its own keeps its colons and has one more in front, so that no two become one.
+ */
+function portable(origin: string): string {
+  return origin.includes('~') ? `:${origin}` : origin.replaceAll(':', '~');
+}
+
+function forwardedOrigin(headers: Exchange['raw']['headers']): string {
+  let origin = '';
   for (const name of ORIGIN_HEADERS) {
     const value = headers[name];
     if (value !== undefined) origin += `|${name}=${String(value)}`;
   }
-  const forwarded = headers.forwarded;
-  if (forwarded !== undefined)
-    origin += `|${(forwarded.match(/\b(?:host|proto)=[^;,]*/giu) ?? []).join('|')}`;
-  return bounded(origin);
+  const { forwarded } = headers;
+  if (forwarded === undefined) return origin;
+  return `${origin}|${(forwarded.match(/\b(?:host|proto)=[^;,]*/giu) ?? []).join('|')}`;
 }
 
 export function varyingBy(exchange: Exchange, names: readonly string[]): string {

@@ -1,10 +1,10 @@
 /** Which requests may be answered from the cache, and which answers may be stored. Everything else says why not. */
 import type { RouteQuestion } from '../cache/index.js';
-import { onlyParameters, originOf, OVERRIDES, varyingBy, type Targets } from './answer-key.js';
+import { onlyParameters, Origins, varyingBy, type Targets } from './answer-key.js';
 import { directivesOf, requestDirectives } from './cache-control.js';
-import { hasPreconditions } from './conditional.js';
 import type { Exchange } from './exchange.js';
 import type { ResolvedHttpCache } from './http-cache.options.js';
+import { saysSomething, TellingHeaders, type Subjects } from './telling-headers.js';
 import { lengthOf, type Sent } from './stored-answer.js';
 
 export type Refusal =
@@ -50,29 +50,36 @@ export interface Home {
 export type Verdict = { readonly refusal: Refusal } | { readonly home: Home };
 
 const ANONYMOUS = 'anonymous';
+const SHARED = Object.freeze({ principal: undefined });
 
 export class AnswerPolicy {
   readonly #settings: ResolvedHttpCache;
   readonly #targets: Targets;
+  readonly #telling: TellingHeaders;
+  readonly #origins = new Origins();
 
   constructor(settings: ResolvedHttpCache, targets: Targets) {
     this.#settings = settings;
     this.#targets = targets;
+    this.#telling = new TellingHeaders(settings.credentialHeaders);
   }
 
   judge(exchange: Exchange, question: RouteQuestion): Verdict {
     const { headers } = exchange.raw;
-    if (OVERRIDES.some((name) => headers[name] !== undefined)) return { refusal: 'override-header' };
-    if (hasPreconditions(exchange)) return { refusal: 'precondition' };
+    const subjects = this.#telling.of(headers);
+    if (saysSomething(subjects, 'override')) return { refusal: 'override-header' };
+    if (saysSomething(subjects, 'precondition')) return { refusal: 'precondition' };
     const context = contextOf(exchange, question);
     if (context === undefined) return { refusal: 'no-context' };
-    const who = this.#whose(exchange, question, context.namesUser);
+    const credentials = saysSomething(subjects, 'credentials') || this.#hasCredentials(exchange, subjects);
+    const who = this.#whose(exchange, question, { credentials, namesUser: context.namesUser });
     if ('refusal' in who) return who;
     const { vary = [], query } = question.options;
     const asked =
       query === undefined ? { url: exchange.url, others: false } : onlyParameters(exchange.url, query);
     const target = question.key === undefined ? [this.#targets.of(asked.url)] : partsOf(question.key);
-    const key = [...context.segments, 'http', question.route, originOf(exchange), ...target];
+    const origin = this.#origins.of(exchange, saysSomething(subjects, 'origin'));
+    const key = [...context.segments, 'http', question.route, origin, ...target];
     if (vary.length > 0)
       key.push(
         varyingBy(
@@ -80,9 +87,9 @@ export class AnswerPolicy {
           vary.map((name) => name.toLowerCase()),
         ),
       );
-    if (who.principal !== undefined) key.push('by', who.principal);
-    const unstored = requestDirectives(headers).has('no-store') ? 'request-no-store' : undefined;
-    const readOnly = unstored ?? (asked.others ? 'unlisted-query' : undefined);
+    if (who.principal !== undefined) key.push('by', ...who.principal);
+    const noStore = saysSomething(subjects, 'directives') && requestDirectives(headers).has('no-store');
+    const readOnly = noStore ? 'request-no-store' : asked.others ? 'unlisted-query' : undefined;
     const personal = who.principal !== undefined || context.namesUser;
     return { home: { key, tags: context.tags, readOnly, personal } };
   }
@@ -103,30 +110,27 @@ export class AnswerPolicy {
   }
 
   #whose(
-    exchange: Exchange,
+    { request }: Exchange,
     { options: { by } }: RouteQuestion,
-    namesUser: boolean,
-  ): { readonly refusal: Refusal } | { readonly principal: string | undefined } {
-    if (by === 'everyone') return { principal: undefined };
-    const { request } = exchange;
+    { credentials, namesUser }: { credentials: boolean; namesUser: boolean },
+  ): { readonly refusal: Refusal } | { readonly principal: readonly string[] | undefined } {
+    if (by === 'everyone') return SHARED;
     const principal = typeof by === 'function' ? by(request as never) : this.#settings.principal(request);
     if (by === undefined) {
-      if (namesUser) return { principal: undefined };
-      const known = principal !== undefined || this.#hasCredentials(exchange);
-      return known ? { refusal: 'credentials' } : { principal: undefined };
+      if (namesUser) return SHARED;
+      return credentials || principal !== undefined ? { refusal: 'credentials' } : SHARED;
     }
-    if (principal !== undefined && principal !== '') return { principal: `user:${principal}` };
-    return this.#hasCredentials(exchange) ? { refusal: 'no-principal' } : { principal: ANONYMOUS };
+    if (principal !== undefined && principal !== '') return { principal: ['user', principal] };
+    return credentials ? { refusal: 'no-principal' } : { principal: [ANONYMOUS] };
   }
 
-  #hasCredentials(exchange: Exchange): boolean {
-    const { headers } = exchange.raw;
-    const { credentialHeaders, credentialCookies } = this.#settings;
-    if (credentialHeaders.some((name) => headers[name] !== undefined)) return true;
-    const cookies = headers.cookie;
-    if (cookies === undefined) return false;
+  /** By cookies; headers have been looked at. */
+  #hasCredentials({ raw: { headers } }: Exchange, subjects: Subjects): boolean {
+    if (!saysSomething(subjects, 'cookies')) return false;
+    const { credentialCookies } = this.#settings;
     if (credentialCookies === 'any') return true;
-    return cookies.split(';').some((pair) => credentialCookies.has((pair.split('=')[0] ?? '').trim()));
+    const pairs = headers.cookie?.split(';') ?? [];
+    return pairs.some((pair) => credentialCookies.has((pair.split('=')[0] ?? '').trim()));
   }
 }
 
@@ -150,13 +154,6 @@ export function namesIn(list: string): readonly string[] {
 export function textOf(value: unknown): string {
   if (Array.isArray(value)) return value.join(', ');
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-}
-
-export function acceptsStored(exchange: Exchange, honour: boolean): 'yes' | 'revalidate' | 'only' {
-  if (!honour) return 'yes';
-  const directives = requestDirectives(exchange.raw.headers);
-  if (directives.has('only-if-cached')) return 'only';
-  return directives.has('no-cache') || directives.get('max-age') === '0' ? 'revalidate' : 'yes';
 }
 
 function contextOf(

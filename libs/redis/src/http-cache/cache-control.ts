@@ -22,3 +22,35 @@ export function requestDirectives(
   const pragma = headers['pragma'];
   return typeof pragma === 'string' ? directivesOf(pragma) : NOTHING;
 }
+
+/** What a client asks of a stored answer (RFC 9111, section 5.2.1), in seconds. */
+export interface Wishes {
+  /** It has to be made anew. */
+  readonly revalidate: boolean;
+  /** Stored, or nothing. */
+  readonly only: boolean;
+  /** The oldest that will do. */
+  readonly maxAgeS: number;
+  /** How long it has to stay fresh. */
+  readonly minFreshS: number;
+  /** For how long it may have been stale. */
+  readonly maxStaleS: number;
+}
+
+export function wishesOf(directives: ReadonlyMap<string, string>): Wishes {
+  const maxAgeS = secondsOf(directives.get('max-age')) ?? Infinity;
+  const stale = directives.get('max-stale');
+  return {
+    revalidate: directives.has('no-cache') || maxAgeS === 0,
+    only: directives.has('only-if-cached'),
+    maxAgeS,
+    minFreshS: secondsOf(directives.get('min-fresh')) ?? 0,
+    // Without a number however stale (section 5.2.1.2).
+    maxStaleS: stale === '' ? Infinity : (secondsOf(stale) ?? 0),
+  };
+}
+
+/** What is no number is as good as not said. */
+function secondsOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,10}$/u.test(text) ? Number(text) : undefined;
+}

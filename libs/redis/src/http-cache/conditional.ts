@@ -15,15 +15,10 @@ export function isNotModified(request: RequestHeaders, answer: StoredAnswer): bo
 
 /** Weak comparison: `W/` makes no difference. Proxies that compress make tags weak. */
 export function matches(list: string, etag: string): boolean {
-  if (list.trim() === '*') return true;
+  // As a browser sends it.
+  if (list === etag || list.trim() === '*') return true;
   const wanted = opaque(etag);
   return (list.match(/(?:W\/)?"[^"]*"/gu) ?? []).some((tag) => opaque(tag) === wanted);
-}
-
-/** Preconditions that a stored answer can not judge: the handler has to. */
-export function hasPreconditions(request: RequestHeaders): boolean {
-  const { headers } = request.raw;
-  return headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined;
 }
 
 function opaque(tag: string): string {

@@ -46,6 +46,12 @@ export function requestHeader({ raw }: RequestHeaders, name: string): string | u
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
+/** Of a body that is sent as it is; an empty text for none. */
+export function bytesOf(body: unknown): string | Uint8Array {
+  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
+  return typeof body === 'string' ? body : '';
+}
+
 interface HttpHost {
   getArgByIndex(index: number): unknown;
 }

@@ -1,6 +1,6 @@
 /** An exchange of Express. */
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
-import type { Exchange, Reply } from './exchange.js';
+import { bytesOf, type Exchange, type Reply } from './exchange.js';
 import type { Sent } from './stored-answer.js';
 
 type Send = (this: unknown, body?: unknown) => unknown;
@@ -41,7 +41,9 @@ export class ExpressExchange implements Exchange {
   }
 
   onClose(callback: () => void): void {
-    this.#response.once('close', callback);
+    // A client that waited for somebody else's load may be gone by now.
+    if (this.#response.closed) queueMicrotask(callback);
+    else this.#response.once('close', callback);
   }
 
   serve(reply: Reply): void {
@@ -80,9 +82,4 @@ export class ExpressExchange implements Exchange {
 function isJson(body: unknown): boolean {
   if (typeof body === 'number' || typeof body === 'boolean') return true;
   return typeof body === 'object' && body !== null && !ArrayBuffer.isView(body);
-}
-
-function bytesOf(body: unknown): string | Uint8Array {
-  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
-  return typeof body === 'string' ? body : '';
 }

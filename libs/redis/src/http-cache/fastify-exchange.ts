@@ -1,6 +1,7 @@
 /** An exchange of Fastify. */
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
-import type { Exchange, Reply } from './exchange.js';
+import { bytesOf, type Exchange, type Reply } from './exchange.js';
+import { textOf } from './answer-policy.js';
 import type { Sent } from './stored-answer.js';
 
 type Send = (this: unknown, body?: unknown) => unknown;
@@ -10,10 +11,10 @@ interface FastifyReply {
   readonly statusCode: number;
   send: Send;
   code(code: number): unknown;
-  serializer(serialize: (body: string) => string): FastifyReply;
+  serializer(serialize: (body: never) => unknown): FastifyReply;
   header(name: string, value: string): unknown;
   getHeader(name: string): OutgoingHttpHeader | undefined;
-  serialize(body: unknown): string;
+  serialize(body: unknown): unknown;
 }
 
 const NOT_MODIFIED = 304;
@@ -51,7 +52,9 @@ export class FastifyExchange implements Exchange {
   }
 
   onClose(callback: () => void): void {
-    this.#reply.raw.once('close', callback);
+    // A client that waited for somebody else's load may be gone by now.
+    if (this.#reply.raw.closed) queueMicrotask(callback);
+    else this.#reply.raw.once('close', callback);
   }
 
   serve(reply: Reply): void {
@@ -75,37 +78,60 @@ export class FastifyExchange implements Exchange {
     const { send } = response;
     response.send = (body) => {
       response.send = send;
-      if (body instanceof Error) return send.call(response, body);
-      const bytes = this.#serialised(body);
-      if (bytes === undefined) return send.call(response, body);
-      const written = onSend({ status: response.statusCode, body: bytes });
-      const matches = response.statusCode === NOT_MODIFIED;
-      const result = send.call(response, matches || bytes === '' ? undefined : Buffer.from(bytes));
+      if (body instanceof Error || isStream(body)) return send.call(response, body);
+      if (isData(body)) {
+        this.#captureSerialised(onSend);
+        return send.call(response, body);
+      }
+      const written = onSend({ status: response.statusCode, body: bytesOf(body) });
+      const result = send.call(response, body);
       written();
       return result;
     };
   }
 
-  /** The very bytes Fastify would make of it; undefined for streams. */
-  #serialised(body: unknown): string | Uint8Array | undefined {
-    if (body === undefined || body === null || body === '') return '';
-    if (ArrayBuffer.isView(body)) {
-      this.#typed('application/octet-stream');
-      return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
-    }
-    if (typeof body === 'string') {
-      this.#typed('text/plain; charset=utf-8');
-      return body;
-    }
-    if (typeof body === 'object' && ['pipe', 'getReader'].some((name) => name in body)) return undefined;
-    if (Object.prototype.toString.call(body) === '[object Response]') return undefined;
-    this.#typed('application/json; charset=utf-8');
-    return this.#reply.serialize(body);
+  /**
+   * Where Fastify makes a text of what its `preSerialization` hooks have left, so that hooks, schemas and serializers
+   * have had their say. The text is made as it would have been: by a reply as it is now.
+   */
+  #captureSerialised(onSend: (sent: Sent) => () => void): void {
+    const response = this.#reply;
+    const before = Object.create(
+      Object.getPrototypeOf(response) as object,
+      Object.getOwnPropertyDescriptors(response),
+    ) as FastifyReply;
+    this.#typedAsJson();
+    response.serializer((payload) => {
+      const text = before.serialize(payload);
+      // Not when the serializer gave bytes: they are sent as they are, and not stored.
+      if (typeof text !== 'string') return text;
+      const written = onSend({ status: response.statusCode, body: text });
+      // The head is written in this turn, unless an `onSend` hook waits for something.
+      queueMicrotask(written);
+      return text;
+    });
   }
 
-  #typed(type: string): void {
-    if (this.#reply.getHeader('content-type') === undefined) this.#reply.header('content-type', type);
+  /** With a serializer Fastify leaves the type to whoever has set it. */
+  #typedAsJson(): void {
+    const type = textOf(this.#reply.getHeader('content-type'));
+    if (type === '') this.#reply.header('content-type', 'application/json; charset=utf-8');
+    else if (/json/iu.test(type) && !/;\s*charset=/iu.test(type)) {
+      this.#reply.header('content-type', `${type}; charset=utf-8`);
+    }
   }
+}
+
+/** What Fastify sends piece by piece. */
+function isStream(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null) return false;
+  if (['pipe', 'getReader'].some((name) => name in body)) return true;
+  return Object.prototype.toString.call(body) === '[object Response]';
+}
+
+/** What Fastify serialises: numbers, booleans and `null` too. */
+function isData(body: unknown): boolean {
+  return body !== undefined && typeof body !== 'string' && !ArrayBuffer.isView(body);
 }
 
 function asItIs(body: string): string {

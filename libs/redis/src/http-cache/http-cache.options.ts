@@ -14,8 +14,8 @@ export interface HttpCacheOptions {
   /** What marks a request as somebody's: its answer is kept for nobody else. */
   credentials?: CredentialOptions | undefined;
   /**
-   * Whether `no-cache`, `max-age` and `only-if-cached` of a request count. Anyone could have the handler run by them,
-   * so they do not by default; `no-store` always does. @default 'ignore'
+   * Whether `no-cache`, `max-age`, `min-fresh`, `max-stale` and `only-if-cached` of a request count. Anyone could have
+   * the handler run by them, so they do not by default; `no-store` always does. @default 'ignore'
    */
   requestDirectives?: 'ignore' | 'honour' | undefined;
   /** Larger bodies are sent and not stored. @default 1 MiB */

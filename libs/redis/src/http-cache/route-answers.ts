@@ -3,18 +3,17 @@
  * interceptors, and pipes have run when this is asked, whether the answer is stored or not.
  */
 import type { IncomingMessage } from 'node:http';
-import type { CacheOutcome, RouteAnswers, RouteQuestion } from '../cache/index.js';
-import { systemClock, telemetryChannel, type Clock, type TelemetryChannel } from '../core/index.js';
-import { Targets } from './answer-key.js';
+import type { CacheOutcome, LoadOptions, RouteAnswers, RouteQuestion } from '../cache/index.js';
 import {
-  acceptsStored,
-  AnswerPolicy,
-  HINTS,
-  textOf,
-  undeclaredVary,
-  type Home,
-  type Refusal,
-} from './answer-policy.js';
+  parseDuration,
+  systemClock,
+  telemetryChannel,
+  type Clock,
+  type TelemetryChannel,
+} from '../core/index.js';
+import { Targets } from './answer-key.js';
+import { AnswerPolicy, HINTS, textOf, undeclaredVary, type Home, type Refusal } from './answer-policy.js';
+import { requestDirectives, wishesOf, type Wishes } from './cache-control.js';
 import {
   appendStatus,
   cacheControl,
@@ -29,6 +28,7 @@ import { partsOf, type Exchange } from './exchange.js';
 import { ExpressExchange } from './express-exchange.js';
 import { FastifyExchange, isFastify } from './fastify-exchange.js';
 import type { ResolvedHttpCache } from './http-cache.options.js';
+import { errorOf, failureOf, isServerError } from './route-failure.js';
 import { repeat, type Dispatch } from './shadow-request.js';
 import {
   BODY_HEADERS,
@@ -69,8 +69,9 @@ interface Run {
 
 type Keep = (answer: StoredAnswer | undefined) => void;
 
-const SERVER_ERROR = 500;
 const GATEWAY_TIMEOUT = 504;
+/** Longer than anything is kept; `max-stale` without a number means that. */
+const LONGEST_STALE_S = 31_536_000;
 /** For answers that must not wait for a load that was stopped. */
 const NOTHING = undefined;
 
@@ -109,10 +110,10 @@ export class HttpAnswers implements RouteAnswers {
     const asked = { exchange, question, home: verdict.home, route: this.#routeOf(question) };
     const refresh = this.#refreshes.get(exchange.raw);
     if (refresh !== undefined) return this.#refreshed(asked, refresh);
-    const accepts = acceptsStored(exchange, this.#settings.honourRequests);
-    if (accepts === 'revalidate') return this.#renewed(asked);
-    if (accepts === 'only' || method === 'HEAD' || verdict.home.readOnly !== undefined) {
-      return this.#storedOnly(asked, accepts === 'only');
+    const wishes = this.#wishesOf(exchange);
+    if (wishes?.revalidate === true && !wishes.only) return this.#renewed(asked);
+    if (wishes !== undefined || method === 'HEAD' || verdict.home.readOnly !== undefined) {
+      return this.#storedIfFit(asked, wishes);
     }
     return this.#storedOrMade(asked);
   }
@@ -155,50 +156,61 @@ export class HttpAnswers implements RouteAnswers {
     const leading = new Promise<Lead>((resolve) => {
       run.tellLead = resolve;
     });
-    const first = run.lead ?? (await Promise.race([leading, answering.then(() => NOTHING)]));
-    if (first !== undefined) return this.#led(asked, first, answering);
-    return this.#give(asked, await answering, run.outcome ?? 'loaded');
+    const answered = answering.catch((failure: unknown) => {
+      throw errorOf(failure);
+    });
+    // It may fail before the handler ends, and is looked at after that.
+    answered.catch(() => undefined);
+    const first = run.lead ?? (await Promise.race([leading, answered.then(() => NOTHING)]));
+    if (first !== undefined) return this.#led(asked, first, answered);
+    return this.#give(asked, await answered, run.outcome ?? 'loaded');
   }
 
   /** This request's own handler makes the answer. If it fails, a stale one may be better than the error. */
   async #led(asked: Asked, { value }: Lead, answering: Promise<unknown>): Promise<unknown> {
     try {
-      const returned = await value;
-      answering.catch(() => undefined);
-      return returned;
+      return await value;
     } catch (error) {
-      if (!isServerError(error)) {
-        answering.catch(() => undefined);
-        throw error;
-      }
+      if (!isServerError(error)) throw error;
       const instead = await answering.catch(() => NOTHING);
       if (!isStoredAnswer(instead)) throw error;
       return this.#give(asked, instead, 'stale');
     }
   }
 
-  /** A stored answer, or the handler's, which is not stored: for HEAD, and for requests that may not leave a trace. */
-  async #storedOnly(asked: Asked, only: boolean): Promise<unknown> {
-    const { exchange, question, home } = asked;
-    let outcome: CacheOutcome = 'miss';
-    const { stale } = question.load;
-    const found = await question.cache.get<unknown>(home.key, {
-      ...(stale === undefined ? {} : { stale }),
-      onOutcome: (known) => {
-        outcome = known;
-      },
-    });
-    if (isStoredAnswer(found)) return this.#give(asked, found, outcome);
-    if (only) {
+  /** A stored answer if it is as the client wants it; otherwise what is right for this kind of request. */
+  async #storedIfFit(asked: Asked, wishes: Wishes | undefined): Promise<unknown> {
+    const { exchange, question, home, route } = asked;
+    const [found, outcome] = await this.#peek(asked, wishes?.maxStaleS ?? 0);
+    if (isStoredAnswer(found) && isFit(this.#ageOf(found), wishes, route))
+      return this.#give(asked, found, outcome);
+    if (wishes?.only === true) {
       this.#serveNothing(exchange);
       return undefined;
     }
+    if (exchange.method !== 'HEAD' && home.readOnly === undefined) {
+      return found === undefined ? this.#storedOrMade(asked) : this.#renewed(asked);
+    }
+    // HEAD, and requests that may not leave a trace: the handler answers, and nothing is stored.
     this.#mark(
       exchange,
       'MISS',
       forwardStatus(exchange.method === 'HEAD' ? 'method' : 'uri-miss', reason(home)),
     );
     return question.run();
+  }
+
+  /** What is stored, as stale as the route or the client puts up with. */
+  async #peek({ question, home }: Asked, maxStaleS: number): Promise<[unknown, CacheOutcome]> {
+    let outcome: CacheOutcome = 'miss';
+    const stale = Math.max(staleS(question.load.stale), Math.min(maxStaleS, LONGEST_STALE_S));
+    const found = await question.cache.get<unknown>(home.key, {
+      ...(stale === 0 ? {} : { stale }),
+      onOutcome: (known) => {
+        outcome = known;
+      },
+    });
+    return [found, outcome];
   }
 
   /** The client insists, and may: the handler runs, and its answer replaces the stored one. */
@@ -257,7 +269,7 @@ export class HttpAnswers implements RouteAnswers {
       value = started(question.run);
       value.catch((error: unknown) => {
         // An error below 500 is an answer: it is captured as such, and may be stored if the route says so.
-        if (isServerError(error)) reject(error);
+        if (isServerError(error)) reject(failureOf(error));
       });
       exchange.onClose(() => {
         void value.then(ended, ended);
@@ -300,9 +312,10 @@ export class HttpAnswers implements RouteAnswers {
     const vary = mergedVary(textOf(exchange.answered('vary')), route.vary);
     if (vary !== '') exchange.setHeader('vary', vary);
     return () => {
+      // By now the framework has said what it is, or added a charset to what the handler has said.
       const type = textOf(exchange.answered('content-type'));
-      const complete = headers.some(([name]) => name === 'content-type') || type === '';
-      const all = complete ? headers : [...headers, ['content-type', type] as const];
+      const rest = headers.filter(([name]) => name !== 'content-type');
+      const all = type === '' ? rest : [...rest, ['content-type', type] as const];
       resolve(storedAnswer(sent, { headers: all, etag, at: this.#clock.wallNow() }));
     };
   }
@@ -332,7 +345,7 @@ export class HttpAnswers implements RouteAnswers {
       return question.run();
     }
     const made = outcome === 'loaded' || outcome === 'bypass';
-    const ageS = Math.max(0, Math.floor((this.#clock.wallNow() - found.at) / 1_000));
+    const ageS = this.#ageOf(found);
     const said = {
       status: textOf(exchange.answered('cache-status')),
       vary: textOf(exchange.answered('vary')),
@@ -367,6 +380,17 @@ export class HttpAnswers implements RouteAnswers {
     appendStatus(exchange, status);
   }
 
+  /** Undefined when it has none, or when they do not count. */
+  #wishesOf({ raw: { headers } }: Exchange): Wishes | undefined {
+    if (!this.#settings.honourRequests) return undefined;
+    const directives = requestDirectives(headers);
+    return directives.size === 0 ? undefined : wishesOf(directives);
+  }
+
+  #ageOf({ at }: StoredAnswer): number {
+    return Math.max(0, Math.floor((this.#clock.wallNow() - at) / 1_000));
+  }
+
   #routeOf({ options }: RouteQuestion): RouteHeaders {
     let route = this.#routes.get(options);
     if (route === undefined) {
@@ -391,18 +415,22 @@ export class HttpAnswers implements RouteAnswers {
   }
 }
 
+/** `max-age`, `min-fresh` and `max-stale`. A route that names no `ttl` has no lifetime to measure the latter two by. */
+function isFit(ageS: number, wishes: Wishes | undefined, { ttlS }: RouteHeaders): boolean {
+  if (wishes === undefined) return true;
+  if (wishes.revalidate || ageS > wishes.maxAgeS) return false;
+  const left = ttlS === undefined ? Infinity : ttlS - ageS;
+  return left >= wishes.minFreshS || (wishes.minFreshS === 0 && -left <= wishes.maxStaleS);
+}
+
+function staleS(stale: LoadOptions['stale']): number {
+  return stale === undefined ? 0 : parseDuration(stale, 'stale') / 1_000;
+}
+
 function reason({ readOnly }: Home): string {
   return readOnly === undefined ? '' : `; detail=${readOnly}`;
 }
 
 async function started(run: () => unknown): Promise<unknown> {
   return run();
-}
-
-/** What is thrown without a status becomes a 500. */
-function isServerError(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return true;
-  const getStatus: unknown = Reflect.get(error, 'getStatus');
-  if (typeof getStatus !== 'function') return true;
-  return Number(Reflect.apply(getStatus, error, [])) >= SERVER_ERROR;
 }

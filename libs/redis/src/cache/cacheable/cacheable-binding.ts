@@ -19,6 +19,8 @@ export interface CachedMethod {
   readonly cache: string | undefined;
   /** Classes in which it is a route handler, with the route's name: class, method and version. */
   readonly routes: WeakMap<Constructor, string>;
+  /** What it is called in a class, which every hit asks for. */
+  readonly labels: WeakMap<Constructor, string>;
   /** Classes in which Nest calls it as a resolver or message handler, which may be synchronous. */
   readonly handlers: WeakSet<Constructor>;
 }
@@ -73,6 +75,15 @@ export function decoratedMethods(type: Constructor): readonly CachedMethod[] {
 
 /** `Books.findMine`, and `Books(Shelf).findMine` for what it has from its base class. */
 export function labelOf(method: CachedMethod, type: Constructor): string {
+  let label = method.labels.get(type);
+  if (label === undefined) {
+    label = labelFor(method, type);
+    method.labels.set(type, label);
+  }
+  return label;
+}
+
+function labelFor(method: CachedMethod, type: Constructor): string {
   const { name, owner } = method;
   const text = typeof name === 'symbol' ? `[${name.description ?? ''}]` : name;
   return owner === type ? `${type.name}.${text}` : `${type.name}(${owner.name}).${text}`;

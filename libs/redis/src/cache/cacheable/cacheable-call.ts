@@ -155,10 +155,16 @@ async function evict(
 
 type Callback = (...args: never) => unknown;
 
+/** What is escaped in a segment. */
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const SEPARATES = /[%:{}\u0000-\u001f\u007f]/u;
+
 function keyOf(call: MethodCall, key: Callback | undefined): Key {
   if (key !== undefined) return applied(key, call.args) as Key;
   const { label } = call;
-  return [label, argumentsKey(call.args, label)];
+  const text = argumentsKey(call.args, label);
+  // The same key in either form; one that is a string already is known from the last time.
+  return SEPARATES.test(text) || SEPARATES.test(label) ? [label, text] : `${label}:${text}`;
 }
 
 function tagsOf(tags: Callback | readonly string[], args: Arguments): readonly string[] {

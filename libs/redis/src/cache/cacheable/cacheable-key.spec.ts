@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { argumentsKey } from './cacheable-key.js';
+import { argumentsKey, bounded } from './cacheable-key.js';
 
 const key = (...args: unknown[]): string => argumentsKey(args, 'Books.find');
 
@@ -64,3 +64,10 @@ function positive(value: unknown): unknown {
   const fields = Object.entries(value).map(([name, item]) => [name, positive(item)] as const);
   return Object.fromEntries(fields);
 }
+
+it('no text that somebody has sent is taken for the digest of another', () => {
+  const digest = bounded('x'.repeat(200));
+  expect(digest).toMatch(/^#[\w-]{43}$/u);
+  expect(bounded(digest)).not.toBe(digest);
+  expect(bounded('short')).toBe('short');
+});

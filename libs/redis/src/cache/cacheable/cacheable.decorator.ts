@@ -63,6 +63,7 @@ export function decorate<Args extends readonly unknown[]>(
       defaultKey,
       cache,
       routes: new WeakMap(),
+      labels: new WeakMap(),
       handlers: new WeakSet(),
     };
     const wrapper: Method = function cached(this: object, ...args) {

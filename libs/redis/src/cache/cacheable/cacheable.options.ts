@@ -72,13 +72,22 @@ export interface CacheEvictOptions<
   onError?: 'reject' | 'warn' | undefined;
 }
 
-/** The part `getOrSet` takes; typos throw here, where the decorator stands. */
+/** The part `getOrSet` takes; typos throw here, where the decorator stands, and no text is read again for a hit. */
 export function loadOptionsOf(options: CacheableOptions<never>): LoadOptions {
   const { ttl, stale, staleOnError, negativeTtl, timeout } = options;
   if (ttl !== undefined) ttlOf(ttl);
-  if (stale !== undefined) parseDuration(stale, 'stale');
-  if (staleOnError !== undefined) parseDuration(staleOnError, 'staleOnError');
-  if (negativeTtl !== undefined) parsePositiveDuration(negativeTtl, 'negativeTtl');
   // Every name, set or not: objects of one shape are copied and read faster, and that is done for every hit.
-  return { ttl, stale, staleOnError, negativeTtl, timeout };
+  return {
+    ttl,
+    stale: stale === undefined ? undefined : seconds(parseDuration(stale, 'stale')),
+    staleOnError:
+      staleOnError === undefined ? undefined : seconds(parseDuration(staleOnError, 'staleOnError')),
+    negativeTtl:
+      negativeTtl === undefined ? undefined : seconds(parsePositiveDuration(negativeTtl, 'negativeTtl')),
+    timeout,
+  };
+}
+
+function seconds(ms: number): number {
+  return ms / 1_000;
 }
