@@ -1,5 +1,6 @@
 export type { HeldLock } from './hold.js';
 export { currentLock } from './lock-context.js';
+export { lockCleanup } from './lock.cleanup.js';
 export { Lock, type LockKeyOf } from './lock.decorator.js';
 export {
   InvalidLockKeyError,

@@ -14,10 +14,10 @@ export const TOKEN_LENGTH = 22;
 export const OWNER_LENGTH = 12;
 
 /** As long as the clocks of two servers may differ; after that the time alone is greater. */
-const KEEP_FENCE_MS = 86_400_000;
+export const KEEP_FENCE_MS = 86_400_000;
 /** Who waits looks at the lock far more often. */
-const KEEP_QUEUE_MS = 600_000;
-const KEEP_TURN_MS = 600_000;
+export const KEEP_QUEUE_MS = 600_000;
+export const KEEP_TURN_MS = 600_000;
 /** Whose turn it is has this long to take the lock. */
 export const TURN_MS = 1_000;
 
