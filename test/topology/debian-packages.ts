@@ -142,3 +142,31 @@ export async function unpackDebianServer(
   if (unpacked === undefined) throw new Error('the packages hold no usr/bin/redis-server');
   return unpacked;
 }
+
+/** A program out of a package of its own, from the cache folder; for those that need nothing but the C library. */
+export async function unpackDebianProgram(
+  cacheFolder: string,
+  { name, file }: { readonly name: string; readonly file: string },
+  environment: NodeJS.ProcessEnv,
+): Promise<string> {
+  const target = join(cacheFolder, await releaseName());
+  const program = join(target, 'root', file);
+  const isThere = (): Promise<boolean> =>
+    access(program).then(
+      () => true,
+      () => false,
+    );
+  if (await isThere()) return program;
+  const sibling = `${target}.${randomUUID()}`;
+  try {
+    await mkdir(sibling, { recursive: true });
+    await unpack({ folder: sibling, environment }, [name]);
+    await rm(join(sibling, 'apt'), { recursive: true, force: true });
+    await rename(sibling, target).catch(async (error: unknown) => {
+      if (!(await isThere())) throw error;
+    });
+  } finally {
+    await rm(sibling, { recursive: true, force: true });
+  }
+  return program;
+}

@@ -1,6 +1,7 @@
 /** Real servers for tests: the only door of this folder. */
 export { admin, AdminReplyError, infoFields, type AdminTarget, type Reply } from './admin.js';
 export type { CertificateFault } from './certificates.js';
+export { unpackDebianProgram } from './debian-packages.js';
 export { startCluster, type ClusterOptions, type ClusterTopology, type SlotMove } from './cluster.js';
 export {
   startFaultProxy,
