@@ -21,7 +21,11 @@ const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 const LIBRARY = join(REPOSITORY, 'libs/redis');
 const CONSUMERS = join(REPOSITORY, 'scripts/packaging');
 const ALWAYS = ['package.json', 'README.md', 'LICENSE'];
-const BUILT = /^dist\/(?<source>(?:src|testing)\/.+?)(?:\.d\.ts|\.js|\.js\.map)$/u;
+/** What `nest add` reads before it runs dist/schematics. */
+const SCHEMATICS = ['schematics/collection.json', 'schematics/schema.json'];
+const BUILT = /^dist\/(?<source>(?:src|testing|schematics)\/.+?)(?:\.d\.ts|\.js|\.js\.map)$/u;
+/** The files of the console's page. */
+const ASSETS = 'assets';
 /** What `nest new` puts into a project; everything else has to come with the tarball or as its peer. */
 const NEST_PROJECT = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'];
 /** Besides the one this runs on, which CI keeps at the oldest that is supported. */
@@ -62,10 +66,11 @@ async function pack() {
   const stage = join(temporary, 'stage');
   await mkdir(stage);
   await Promise.all(
-    ALWAYS.filter((file) => existsSync(join(LIBRARY, file))).map((file) =>
-      cp(join(LIBRARY, file), join(stage, file)),
-    ),
+    [...ALWAYS, ...SCHEMATICS]
+      .filter((file) => existsSync(join(LIBRARY, file)))
+      .map((file) => cp(join(LIBRARY, file), join(stage, file))),
   );
+  await cp(join(LIBRARY, ASSETS), join(stage, ASSETS), { recursive: true });
   const buildInfo = join(temporary, 'build.tsbuildinfo');
   const build = ['-p', join(LIBRARY, 'tsconfig.build.json'), '--outDir', join(stage, 'dist')];
   await run('tsc', [...build, '--tsBuildInfoFile', buildInfo]);
@@ -80,15 +85,25 @@ async function pack() {
 }
 
 function checkFiles(files, manifest) {
-  const strangers = files.filter((file) => !ALWAYS.includes(file) && !hasSource(file));
+  const known = [...ALWAYS, ...SCHEMATICS];
+  const strangers = files.filter((file) => !known.includes(file) && !hasSource(file) && !isAsset(file));
   const targets = Object.values(manifest.exports).flatMap((target) =>
     typeof target === 'string' ? [target] : Object.values(target),
   );
-  const wanted = [...ALWAYS, ...targets.map((target) => target.replace('./', ''))];
+  const wanted = [
+    ...known,
+    `${ASSETS}/console/index.html`,
+    ...targets.map((target) => target.replace('./', '')),
+  ];
   const missing = wanted.filter((file) => !files.includes(file));
   if (strangers.length > 0) throw new Error(`does not belong into the tarball: ${strangers.join(', ')}`);
   if (missing.length > 0) throw new Error(`missing from the tarball: ${[...new Set(missing)].join(', ')}`);
-  return `${ALWAYS.join(', ')} and dist only; all ${targets.length} targets of exports are there`;
+  return `${known.join(', ')}, ${ASSETS} and dist only; all ${targets.length} targets of exports are there`;
+}
+
+/** Served by the console as it stands in the repository. */
+function isAsset(file) {
+  return file.startsWith(`${ASSETS}/`) && existsSync(join(LIBRARY, file));
 }
 
 /** Of dist only what a source file that is not a test compiles to. */
