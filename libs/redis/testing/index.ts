@@ -23,8 +23,12 @@ export {
   type ScriptInput,
 } from './contract/script.contract.js';
 export { FakeClock, type FakeClockOptions } from './fake-clock.js';
+export type { Fault } from './faults.js';
 export { knownDivergences, type KnownDivergence } from './keyspace-model/known-divergences.js';
 export { randomCommand, type RandomCommand } from './keyspace-model/random-commands.js';
 export { sessionServiceContract } from './contract/session/session-service.contract.js';
 export type { Account, SessionSubject } from './contract/session/subject.js';
 export { taskQueueContract, type TaskQueueSubject } from './contract/tasks/task-queue.contract.js';
+export { overrideRedis, RedisTestingModule, type OverridableModule } from './redis-testing.module.js';
+export { TestClock } from './test-clock.js';
+export { TestRedis, type FaultOptions, type RedisFaults, type RedisTestingOptions } from './test-redis.js';
