@@ -8,54 +8,53 @@ import {
   Param,
   ParseIntPipe,
   Put,
+  Query,
+  Res,
 } from '@nestjs/common';
-import { CacheService } from '@anbar/nestjs-redis';
-import { ProductShelf, type Product } from './product-shelf.js';
+import type { ServerResponse } from 'node:http';
+import { RequestBody } from '../request-body.js';
+import { ProductShelf, type Found, type Product } from './product-shelf.js';
 
-interface ProductList {
-  readonly from: 'cache' | 'shelf';
+interface ProductList extends Pick<Found, 'products'> {
+  readonly from: 'cache' | 'database';
+  readonly outcome: string;
   readonly ms: number;
-  readonly products: readonly Product[];
 }
 
-const LIST = ['catalog', 'products'];
+const SHELVES = ['paper', 'ink', 'tools'];
+const MOST_CENTS = 1_000_000;
 
 @Controller('products')
 export class CatalogController {
-  constructor(
-    @Inject(CacheService) private readonly cache: CacheService,
-    @Inject(ProductShelf) private readonly shelf: ProductShelf,
-  ) {}
+  constructor(@Inject(ProductShelf) private readonly shelf: ProductShelf) {}
 
-  /** The list, kept for five minutes in front of the slow shelf. While Redis is away the shelf is asked. */
   @Get()
-  async list(): Promise<ProductList> {
+  async list(
+    @Query('shelf') asked: unknown,
+    @Res({ passthrough: true }) response: ServerResponse,
+  ): Promise<ProductList> {
     const startedAt = performance.now();
-    let from: ProductList['from'] = 'cache';
-    const products = await this.cache.getOrSet(
-      LIST,
-      () => {
-        from = 'shelf';
-        return this.shelf.all();
-      },
-      { ttl: '5m' },
-    );
-    return { from, ms: Math.round((performance.now() - startedAt) * 10) / 10, products: products ?? [] };
+    const { products, outcome } = await this.shelf.list(shelfOf(asked));
+    const from = outcome === 'loaded' || outcome === 'bypass' ? 'database' : 'cache';
+    response.setHeader('x-cache', from === 'cache' ? 'HIT' : 'MISS');
+    return { from, outcome, ms: Math.round((performance.now() - startedAt) * 100) / 100, products };
+  }
+
+  @Get('explain')
+  explain(@Query('shelf') asked: unknown): Promise<unknown> {
+    return this.shelf.explain(shelfOf(asked));
   }
 
   @Put(':id/price')
-  async reprice(
-    @Param('id', ParseIntPipe) id: number,
-    @Body() body: { priceCents?: unknown } | undefined,
-  ): Promise<Product> {
-    const priceCents = body?.priceCents;
-    if (typeof priceCents !== 'number' || !Number.isInteger(priceCents) || priceCents < 0) {
-      throw new BadRequestException('send { "priceCents": 995 }');
-    }
-    const product = this.shelf.reprice(id, priceCents);
+  async reprice(@Param('id', ParseIntPipe) id: number, @Body() body: unknown): Promise<Product> {
+    const priceCents = new RequestBody(body).whole('priceCents', { least: 0, most: MOST_CENTS });
+    const product = await this.shelf.reprice(id, priceCents);
     if (product === undefined) throw new NotFoundException(`there is no product ${id}`);
-    // Not caught: a price that may stay stale for five minutes is an answer the caller has to know about.
-    await this.cache.delete(LIST);
     return product;
   }
+}
+
+function shelfOf(asked: unknown): string | undefined {
+  if (asked === undefined || (typeof asked === 'string' && SHELVES.includes(asked))) return asked;
+  throw new BadRequestException(`shelf: one of ${SHELVES.join(', ')}`);
 }

@@ -3,7 +3,6 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { onTestFinished } from 'vitest';
 import { until } from '../topology/index.js';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
@@ -38,15 +37,16 @@ export class DemoProcess {
     child.stderr?.on('data', keep);
   }
 
-  /** Runs a file of the build, with nothing of the caller's Redis settings in its environment. */
+  /** Runs a file of the build, with nothing of the caller's settings in its environment. Whoever starts it ends it. */
   static start(args: readonly string[], env: Readonly<Record<string, string>> = {}): DemoProcess {
-    const own = Object.entries(process.env).filter(([name]) => !/^(?:REDIS_|NODE_ENV$|VITEST)/u.test(name));
+    const own = Object.entries(process.env).filter(
+      ([name]) => !/^(?:REDIS_|DEMO_|NODE_ENV$|VITEST)/u.test(name),
+    );
     const child = spawn(process.execPath, [...args], {
       cwd: REPOSITORY,
-      env: { ...Object.fromEntries(own), PORT: '0', ...env },
+      env: { ...Object.fromEntries(own), PORT: '0', DEMO_DATABASE: ':memory:', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    onTestFinished(() => void child.kill('SIGKILL'));
     return new DemoProcess(child);
   }
 
@@ -57,14 +57,21 @@ export class DemoProcess {
 
   /** Where it answers, once it says so. */
   async url(): Promise<string> {
-    const found = () => /Anbar demo: (http:\S+)/u.exec(this.#output)?.[1];
-    return until(found, { what: 'the demo to say where it answers', timeout: 15_000 });
+    const found = () => {
+      if (this.#child.exitCode !== null) throw new Error(`the demo ended: ${this.#output}`);
+      return /Anbar demo: (http:\S+)/u.exec(this.#output)?.[1];
+    };
+    return until(found, { what: 'the demo to say where it answers', timeout: 100_000 });
   }
 
   interrupt(): Promise<Ended> {
     const ended = this.ended();
     this.#child.kill('SIGINT');
     return ended;
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
   }
 
   async ended(): Promise<Ended> {
