@@ -2,12 +2,9 @@
 import { logCacheEvents, type CacheLogger } from './cache/index.js';
 import type { RedisConfig } from './config/index.js';
 import { onTelemetry, type TelemetryEvent } from './core/index.js';
+import type { LineLogger } from './monitoring/index.js';
 
-export interface CacheReportLogger {
-  debug(line: string): void;
-  verbose(line: string): void;
-  log(line: string): void;
-  warn(line: string): void;
+export interface CacheReportLogger extends LineLogger {
   /** Lines of that level are written by somebody. */
   logs(level: 'debug' | 'verbose'): boolean;
 }
@@ -16,7 +13,8 @@ export interface CacheReportLogger {
 export function reportCache({ l1, cacheLog }: RedisConfig, logger: CacheReportLogger): () => void {
   const stops: (() => void)[] = [];
   if (l1 !== false) stops.push(onTelemetry('l1', sourceReporter(logger, l1.busTtlMs)));
-  if (cacheLog && logger.logs('debug')) stops.push(logCacheEvents(quietWhereUnread(logger)));
+  if (cacheLog && logger.logs('debug'))
+    stops.push(logCacheEvents(quietWhereUnread(logger), { fields: true }));
   return () => stops.forEach((stop) => stop());
 }
 
@@ -26,21 +24,23 @@ function sourceReporter(logger: CacheReportLogger, busTtlMs: number): (event: Te
     if (name !== 'l1.source' || outcome === 'lost' || last.get(subject) === outcome) return;
     last.set(subject, outcome);
     const reason = String(attributes?.['reason'] ?? '');
+    const fields = { event: 'l1.source', connection: subject, source: outcome, reason };
     if (outcome === 'tracking') {
-      logger.log(`'${subject}' keeps copies in this process: Redis tells of every change (tracking)`);
+      logger.log(`'${subject}' keeps copies in this process: Redis tells of every change (tracking)`, fields);
     } else if (outcome === 'bus') {
       logger.warn(
         `'${subject}' keeps copies in this process by the bus: other processes of this package tell of their ` +
           `changes, whatever else changes is seen after ${busTtlMs / 1_000} s at the latest (${reason})`,
+        fields,
       );
     } else {
-      logger.warn(`'${subject}' keeps no copies in this process, every read asks Redis (${reason})`);
+      logger.warn(`'${subject}' keeps no copies in this process, every read asks Redis (${reason})`, fields);
     }
   };
 }
 
 /** A hit is told of so often that making a line nobody reads is too much. */
 function quietWhereUnread(logger: CacheReportLogger): CacheLogger {
-  const debug = (line: string): void => logger.debug(line);
-  return logger.logs('verbose') ? { debug, verbose: (line) => logger.verbose(line) } : { debug };
+  const { debug, verbose } = logger;
+  return logger.logs('verbose') ? { debug, verbose } : { debug };
 }

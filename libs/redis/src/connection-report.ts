@@ -1,11 +1,9 @@
 /** Says what the application runs on, and then one line per change: never one per call. */
 import type { RedisConfig } from './config/index.js';
 import type { ConnectionRegistry, ResolvedConnection } from './connection/index.js';
+import type { LineLogger } from './monitoring/index.js';
 
-export interface ReportLogger {
-  log(message: string): void;
-  warn(message: string): void;
-}
+export type ReportLogger = Pick<LineLogger, 'log' | 'warn'>;
 
 /** Logs the boot line of each connection, then its losses and returns; the function stops it. */
 export function reportConnections(
@@ -16,7 +14,8 @@ export function reportConnections(
   for (const warning of config.warnings) logger.warn(warning);
   const connections = [config.defaultConnection, ...config.connections.values()];
   const stops = connections.flatMap((connection) => {
-    logger.log(bootLine(connection, config.source));
+    const { name, topology } = connection;
+    logger.log(bootLine(connection, config.source), { event: 'connection', connection: name, topology });
     return connection.topology === 'embedded' ? [] : [followChanges(connection, registry, logger)];
   });
   return () => stops.forEach((stop) => stop());
@@ -47,12 +46,18 @@ function followChanges(
     client.on('lost', ({ node, reason }) => {
       if (lost.has(node)) return;
       lost.add(node);
-      logger.warn(`'${name}' lost ${node}: ${reason}. It is tried again until it answers.`);
+      const fields = { event: 'connection.lost', connection: name, node, reason };
+      logger.warn(`'${name}' lost ${node}: ${reason}. It is tried again until it answers.`, fields);
     }),
     client.on('ready', ({ node }) => {
-      if (lost.delete(node)) logger.log(`'${name}' is connected to ${node} again`);
+      if (!lost.delete(node)) return;
+      const fields = { event: 'connection.ready', connection: name, node };
+      logger.log(`'${name}' is connected to ${node} again`, fields);
     }),
-    client.on('topology', ({ reason }) => logger.log(`'${name}' follows a change of topology: ${reason}`)),
+    client.on('topology', ({ reason }) => {
+      const fields = { event: 'connection.topology', connection: name, reason };
+      logger.log(`'${name}' follows a change of topology: ${reason}`, fields);
+    }),
   ];
   return () => stops.forEach((stop) => stop());
 }

@@ -2,6 +2,7 @@
 import { RedisConfig, type Env } from './config/index.js';
 import type { NativeRedis, RedisAdapter } from './connection/index.js';
 import { Engines } from './engines.js';
+import type { StatsReport } from './monitoring/index.js';
 import type { RedisModuleOptions } from './redis.options.js';
 
 /** Capabilities, over the default connection where nothing else is said. */
@@ -18,11 +19,15 @@ type Capabilities = Pick<
   | 'pubsub'
   | 'tasks'
   | 'health'
+  | 'metrics'
+  | 'cleanup'
 >;
 
 export interface Redis extends Capabilities {
   /** A connection by its name under `connections`. */
   connection(name: string): RedisAdapter<NativeRedis>;
+  /** What was counted so far, and what is asked for within a deadline. See docs/stats.md. */
+  stats(): Promise<StatsReport>;
   /** Settles when every connection serves; rejects when one does not in time, though it goes on trying. */
   connect(): Promise<void>;
   /** Lets calls in flight finish, settles the rest, closes everything. */
@@ -39,8 +44,8 @@ export interface Redis extends Capabilities {
  */
 export function createRedis(options: RedisModuleOptions = {}, env?: Env): Redis {
   const engines = new Engines(new RedisConfig(options, env));
-  const { config, adapter, cache, fallback, sharded, limiter, sessions, locks, pubsub, tasks, health } =
-    engines;
+  const { config, adapter, cache, fallback, sharded, limiter, sessions, locks, pubsub, tasks } = engines;
+  const { health, metrics, cleanup } = engines;
   return {
     config,
     adapter,
@@ -53,7 +58,10 @@ export function createRedis(options: RedisModuleOptions = {}, env?: Env): Redis 
     pubsub,
     tasks,
     health,
+    metrics,
+    cleanup,
     connection: (name) => engines.registry.get(name),
+    stats: () => engines.stats.report(),
     connect: () => engines.connect(),
     disconnect: () => engines.close(),
   };

@@ -1,14 +1,27 @@
 /** All that one configuration gives, put together in one place: the same for Nest and without it. */
 import type { CacheService, FallbackCache, ShardedCache } from './cache/index.js';
 import { wireCache } from './cache-wiring.js';
+import type { CleanupService } from './cleanup/index.js';
+import { wireCleanup } from './cleanup-wiring.js';
 import { createCodec, resolveCodec } from './codec/index.js';
 import type { RedisConfig } from './config/index.js';
+import { systemClock, type Clock } from './core/index.js';
 import { ConnectionRegistry, type NativeRedis, type RedisAdapter } from './connection/index.js';
 import { LockService } from './lock/index.js';
-import { HealthMonitor, type HealthPart } from './monitoring/index.js';
+import { wireMetrics } from './metrics-wiring.js';
+import {
+  HealthMonitor,
+  traceWithOpenTelemetry,
+  type HealthPart,
+  type RedisMetrics,
+  type StatsService,
+  type Tracing,
+} from './monitoring/index.js';
 import { PubSub } from './pubsub/index.js';
 import { RateLimiter } from './rate-limit/index.js';
 import { SessionService } from './session/index.js';
+import { wireStats } from './stats-wiring.js';
+import type { Surroundings } from './surroundings.js';
 import { createTaskQueue, type TaskQueue } from './tasks/index.js';
 
 /** BullMQ takes several steps for one call. */
@@ -16,6 +29,7 @@ const STEPS_OF_A_TASK_CALL = 4;
 
 export class Engines {
   readonly config: RedisConfig;
+  readonly clock: Clock;
   readonly registry: ConnectionRegistry;
   readonly adapter: RedisAdapter<NativeRedis>;
   readonly cache: CacheService;
@@ -27,50 +41,69 @@ export class Engines {
   readonly pubsub: PubSub;
   readonly tasks: TaskQueue;
   readonly health: HealthMonitor;
+  readonly cleanup: CleanupService;
+  readonly stats: StatsService;
+  readonly metrics: RedisMetrics;
+  readonly #tracing: Tracing | undefined;
   readonly #closeCaches: () => Promise<void>;
 
-  constructor(config: RedisConfig) {
+  constructor(config: RedisConfig, surroundings: Surroundings = {}) {
     const { namespace, codec } = config;
+    const { clock } = surroundings;
+    const time = clock && { clock };
     this.config = config;
-    this.registry = new ConnectionRegistry([config.defaultConnection, ...config.connections.values()]);
+    this.clock = clock ?? systemClock;
+    const connections = [config.defaultConnection, ...config.connections.values()];
+    this.registry = new ConnectionRegistry(connections, surroundings);
     this.adapter = this.registry.get();
     const client = this.adapter.port;
-    const wired = wireCache(config, this.adapter);
+    const wired = wireCache(config, this.adapter, surroundings);
     this.cache = wired.cache;
     this.fallback = wired.fallback;
     this.sharded = wired.sharded;
     this.#closeCaches = () => wired.close();
-    this.limiter = new RateLimiter({ client, namespace }, config.rateLimit);
+    this.limiter = new RateLimiter({ client, namespace, clock }, config.rateLimit);
     this.sessions = new SessionService({
       client,
       namespace,
-      codec: createCodec(codec),
+      codec: createCodec(codec, clock),
       settings: config.session,
+      clock,
     });
-    this.locks = new LockService({ client, namespace }, config.lock);
-    this.pubsub = new PubSub({ client, namespace, codec }, config.pubsub);
-    this.tasks = taskQueueOf(config);
+    this.locks = new LockService({ client, namespace, ...time }, config.lock);
+    this.pubsub = new PubSub({ client, namespace, codec, ...time }, config.pubsub);
+    this.tasks = taskQueueOf(config, surroundings);
+    const { sharded, locks } = this;
+    this.cleanup = wireCleanup(config, { client, standby: wired.standby, sharded, locks, clock });
     this.health = new HealthMonitor({
       clients: this.registry.names.map((name) => this.registry.get(name).port),
       namespace,
       parts: [fallbackPart(this.fallback)],
       settings: config.health,
+      clock,
     });
+    this.stats = wireStats(this, wired.near);
+    this.#tracing = config.tracing ? traceWithOpenTelemetry() : undefined;
+    this.metrics = wireMetrics(this);
   }
 
   /** Waits for every connection and every shard. */
   async connect(): Promise<void> {
+    await this.#tracing?.ready;
     await Promise.all([this.registry.connect(), this.#hasShards ? this.sharded.connect() : undefined]);
   }
 
   /** For the boot of an application: waits for those that are `'required'`; the others are made meanwhile. */
   async open(): Promise<void> {
+    await this.#tracing?.ready;
     await Promise.all([this.registry.open(), this.#openShards()]);
   }
 
   /** What uses a connection before the connections, and what uses another capability before that one. */
   async close(): Promise<void> {
     this.health.close();
+    await this.cleanup.close();
+    this.metrics.close();
     await Promise.all([
       this.limiter.close(),
       this.pubsub.disconnect(),
@@ -79,6 +112,7 @@ export class Engines {
     ]);
     await this.#closeCaches();
     await this.registry.disconnect();
+    this.#tracing?.close();
   }
 
   get #hasShards(): boolean {
@@ -94,13 +128,17 @@ export class Engines {
   }
 }
 
-function taskQueueOf({ defaultConnection, namespace, codec, tasks }: RedisConfig): TaskQueue {
+function taskQueueOf(
+  { defaultConnection, namespace, codec, tasks }: RedisConfig,
+  { clock }: Surroundings,
+): TaskQueue {
   const sealed = resolveCodec(codec).encryption !== false;
   return createTaskQueue({
     connection: defaultConnection,
     namespace,
     settings: tasks,
-    codec: sealed ? createCodec(codec) : undefined,
+    codec: sealed ? createCodec(codec, clock) : undefined,
+    clock,
     timeoutMs: defaultConnection.timeoutMs * STEPS_OF_A_TASK_CALL,
   });
 }

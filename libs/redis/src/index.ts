@@ -45,6 +45,16 @@ export {
   type HttpCacheOptions,
 } from './http-cache/index.js';
 export {
+  CleanupFailedError,
+  CleanupService,
+  InvalidCleanupOptionsError,
+  type CleanupOptions,
+  type CleanupOutcome,
+  type CleanupProgress,
+  type CleanupReport,
+  type CleanupRunOptions,
+} from './cleanup/index.js';
+export {
   InvalidConfigError,
   RedisConfig,
   redisEnvironmentSchema,
@@ -81,6 +91,13 @@ export {
   type WriteOptions,
 } from './connection/index.js';
 export { isRedisModuleError, RedisModuleError, type Duration } from './core/index.js';
+export {
+  ConsoleUnguardedError,
+  InvalidConsoleOptionsError,
+  RedisConsoleModule,
+  type ConsoleOptions,
+  type RedisConsoleModuleOptions,
+} from './console/index.js';
 export { createRedis, type Redis } from './create-redis.js';
 export {
   currentLock,

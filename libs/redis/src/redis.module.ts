@@ -14,29 +14,32 @@ import { DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
 import { CacheableExplorer, Cacheables, CacheService, FallbackCache, ShardedCache } from './cache/index.js';
 import { reportCache } from './cache-report.js';
 import { wireCacheables } from './cacheables-wiring.js';
+import { CleanupSchedule, CleanupService, logCleanup } from './cleanup/index.js';
 import { InvalidConfigError, RedisConfig } from './config/index.js';
 import { ConnectionRegistry } from './connection/index.js';
+import { CONSOLE_SOURCE } from './console/index.js';
+import { wireConsole } from './console-wiring.js';
+import { CLOCK, NAMESPACE } from './core/index.js';
 import { Engines } from './engines.js';
 import { LockService } from './lock/index.js';
-import { HealthMonitor, RedisHealthIndicator } from './monitoring/index.js';
+import {
+  HealthMonitor,
+  linesTo,
+  RedisHealthIndicator,
+  RedisMetrics,
+  StatsService,
+  writesJson,
+  type LineLogger,
+} from './monitoring/index.js';
 import { reportConnections } from './connection-report.js';
 import { OnMessageExplorer, PubSub } from './pubsub/index.js';
 import { RateLimiter, RouteLimits } from './rate-limit/index.js';
 import type { RedisModuleOptions } from './redis.options.js';
-import { redisToken } from './redis.tokens.js';
+import { redisToken, SURROUNDINGS } from './redis.tokens.js';
 import { TASK_QUEUE, TaskExplorer } from './tasks/index.js';
 import { SessionService } from './session/index.js';
-
-/** What every hit is written by has to cost nothing where nobody reads it. */
-class CacheLines extends Logger {
-  constructor() {
-    super('RedisCache');
-  }
-
-  logs(level: 'debug' | 'verbose'): boolean {
-    return Logger.isLevelEnabled(level);
-  }
-}
+import { reportStates } from './state-report.js';
+import type { Surroundings } from './surroundings.js';
 
 /** What `useClass` and `useExisting` name. */
 export interface RedisOptionsFactory {
@@ -75,10 +78,16 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
           TASK_QUEUE,
           LockService,
           PubSub,
+          CleanupService,
           HealthMonitor,
           RedisHealthIndicator,
+          StatsService,
+          RedisMetrics,
+          CONSOLE_SOURCE,
           RedisConfig,
           ConnectionRegistry,
+          CLOCK,
+          NAMESPACE,
           redisToken(),
           ...(names ?? []).map((name) => redisToken(name)),
         ],
@@ -125,8 +134,13 @@ export class RedisModule extends ConfigurableModuleClass implements OnModuleInit
   async onModuleInit(): Promise<void> {
     const { config, registry } = this.#engines;
     this.#stopReports.push(
-      reportConnections(config, registry, new Logger('RedisModule')),
-      reportCache(config, new CacheLines()),
+      reportConnections(config, registry, this.#lines('RedisModule')),
+      reportStates(this.#engines, this.#lines('RedisModule')),
+      reportCache(config, {
+        ...this.#lines('RedisCache'),
+        logs: (level) => Logger.isLevelEnabled(level),
+      }),
+      logCleanup(new Logger('RedisCleanup')),
     );
     await this.#engines.open();
   }
@@ -135,17 +149,26 @@ export class RedisModule extends ConfigurableModuleClass implements OnModuleInit
     for (const stop of this.#stopReports) stop();
     await this.#engines.close();
   }
+
+  #lines(context: string): LineLogger {
+    const { logFields } = this.#engines.config;
+    return linesTo(new Logger(context), logFields ?? writesJson(Reflect.get(Logger, 'staticInstanceRef')));
+  }
 }
 
 function providersOf(names: readonly string[]): Provider[] {
   return [
     {
       provide: Engines,
-      inject: [MODULE_OPTIONS_TOKEN],
-      useFactory: (options: unknown) => new Engines(createConfig(options, names)),
+      inject: [MODULE_OPTIONS_TOKEN, SURROUNDINGS],
+      useFactory: (options: unknown, surroundings: Surroundings) =>
+        new Engines(createConfig(options, names, surroundings), surroundings),
     },
+    { provide: SURROUNDINGS, useValue: {} },
     from(RedisConfig, ({ config }) => config),
     from(ConnectionRegistry, ({ registry }) => registry),
+    from(CLOCK, ({ clock }) => clock),
+    from(NAMESPACE, ({ config }) => config.namespace),
     ...[undefined, ...names].map((name) => from(redisToken(name), ({ registry }) => registry.get(name))),
     from(CacheService, ({ cache }) => cache),
     from(FallbackCache, ({ fallback }) => fallback),
@@ -155,13 +178,18 @@ function providersOf(names: readonly string[]): Provider[] {
     from(LockService, ({ locks }) => locks),
     from(PubSub, ({ pubsub }) => pubsub),
     from(TASK_QUEUE, ({ tasks }) => tasks),
+    from(CleanupService, ({ cleanup }) => cleanup),
+    CleanupSchedule,
     from(HealthMonitor, ({ health }) => health),
+    from(StatsService, ({ stats }) => stats),
+    from(RedisMetrics, ({ metrics }) => metrics),
+    from(CONSOLE_SOURCE, wireConsole),
     RedisHealthIndicator,
     {
       provide: Cacheables,
       inject: [Engines, HttpAdapterHost],
-      useFactory: ({ config, cache }: Engines, host: HttpAdapterHost) =>
-        wireCacheables(config, cache, { host, logger: new Logger('RedisCache') }),
+      useFactory: ({ config, cache, clock }: Engines, host: HttpAdapterHost) =>
+        wireCacheables(config, cache, { host, logger: new Logger('RedisCache'), clock }),
     },
     from(RouteLimits, ({ limiter, config }) => {
       const logger = new Logger('RateLimit');
@@ -177,7 +205,11 @@ function from<T>(provide: InjectionToken<T>, pick: (engines: Engines) => T): Pro
   return { provide, inject: [Engines], useFactory: pick };
 }
 
-function createConfig(options: unknown, names: readonly string[]): RedisConfig {
+function createConfig(
+  options: unknown,
+  names: readonly string[],
+  { replaceOptions }: Surroundings,
+): RedisConfig {
   if (typeof options !== 'object' || options === null) {
     throw new InvalidConfigError([
       {
@@ -187,7 +219,8 @@ function createConfig(options: unknown, names: readonly string[]): RedisConfig {
       },
     ]);
   }
-  const config = new RedisConfig(options);
+  const config =
+    replaceOptions === undefined ? new RedisConfig(options) : new RedisConfig(replaceOptions(options), {});
   const returned = [...config.connections.keys()];
   const faults = [
     ...names

@@ -7,6 +7,7 @@ import type {
   NamedCacheOptions,
   ShardOptions,
 } from './cache/index.js';
+import type { CleanupOptions } from './cleanup/index.js';
 import type { CodecOptions } from './codec/index.js';
 import type { ConnectionOptions } from './connection/index.js';
 import type { Duration } from './core/index.js';
@@ -16,7 +17,7 @@ import type { HttpCacheOptions } from './http-cache/index.js';
 import type { RateLimitOptions } from './rate-limit/index.js';
 import type { TaskOptions } from './tasks/index.js';
 import type { SessionOptions } from './session/index.js';
-import type { HealthOptions } from './monitoring/index.js';
+import type { HealthOptions, MetricsOptions } from './monitoring/index.js';
 
 /** Options of `CacheService`, and of the copies it keeps in this process. */
 export interface CacheModuleOptions extends Omit<CacheOptions, 'codec'> {
@@ -69,6 +70,20 @@ export interface RedisModuleOptions extends ConnectionOptions {
   pubsub?: Omit<PubSubOptions, 'codec'>;
   /** Work done later: attempts, pauses, how many at once. See docs/tasks.md. */
   tasks?: TaskOptions;
+  /** How often, and how fast, keys nobody needs are ended; `false` for only by hand. See docs/cleanup.md. */
+  cleanup?: CleanupOptions | false;
   /** How Redis' health is asked for. See docs/health.md. */
   health?: HealthOptions;
+  /**
+   * Spans of loads, invalidations, limits, tasks and messages by `@opentelemetry/api`, where that is installed; they
+   * are recorded for the whole process. See docs/logs-and-traces.md. @default true
+   */
+  tracing?: boolean;
+  /**
+   * Log lines carry what they say as fields too, which loggers that write JSON put beside the text.
+   * @default whether Nest's own logger writes JSON
+   */
+  logFields?: boolean;
+  /** Figures for Prometheus: their prefix, groups and bounds; `false` for none. See docs/metrics.md. */
+  metrics?: MetricsOptions | false;
 }

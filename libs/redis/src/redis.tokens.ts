@@ -13,6 +13,9 @@ export function redisToken(name: string = DEFAULT_CONNECTION): symbol | typeof R
   );
 }
 
+/** What the engines of one module stand in; only tests put anything there. */
+export const SURROUNDINGS = Symbol('anbar:surroundings');
+
 /** `constructor(@InjectRedis('reports') private readonly reports: RedisAdapter) {}` */
 export function InjectRedis(name: string = DEFAULT_CONNECTION): PropertyDecorator & ParameterDecorator {
   return Inject(redisToken(name));

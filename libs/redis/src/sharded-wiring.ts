@@ -2,10 +2,15 @@
 import { ShardedCache, type OpenShard, type ShardOptions } from './cache/index.js';
 import { RedisConfig } from './config/index.js';
 import { createClient, type RedisAdapter, type ResolvedConnection } from './connection/index.js';
+import type { Surroundings } from './surroundings.js';
 
 const ONLY = 'default';
 
-export function wireSharded(config: RedisConfig, adapter: RedisAdapter): ShardedCache {
+export function wireSharded(
+  config: RedisConfig,
+  adapter: RedisAdapter,
+  surroundings: Surroundings = {},
+): ShardedCache {
   const configured = [...config.shards].map(
     ([id, { connection, weight }]) => [id, connection, weight] as const,
   );
@@ -17,14 +22,21 @@ export function wireSharded(config: RedisConfig, adapter: RedisAdapter): Sharded
     {
       shards,
       open: (id, from) => {
-        if (!('options' in from)) return openKnown(id, elsewhere(config, from.address));
+        if (!('options' in from)) return openKnown(id, elsewhere(config, from.address), surroundings);
         if (from.options === 'default') return { client: adapter.port, address: '', shared: true };
-        return openKnown(id, 'addresses' in from.options ? from.options : connectionOf(from.options));
+        const { options } = from;
+        return openKnown(
+          id,
+          'addresses' in options ? options : connectionOf(options, surroundings),
+          surroundings,
+        );
       },
       namespace: config.namespace,
       codec: config.codec,
       l1: config.l1,
       lease: `${config.shardLeaseMs}ms`,
+      clock: surroundings.clock,
+      random: surroundings.random,
     },
     config.cache,
   );
@@ -32,8 +44,11 @@ export function wireSharded(config: RedisConfig, adapter: RedisAdapter): Sharded
 }
 
 /** What `addShard` is given is judged as what the module is given. */
-function connectionOf({ weight: _weight, ...options }: ShardOptions): ResolvedConnection {
-  return new RedisConfig(options, {}).defaultConnection;
+function connectionOf(
+  { weight: _weight, ...options }: ShardOptions,
+  { replaceOptions }: Surroundings,
+): ResolvedConnection {
+  return new RedisConfig(replaceOptions?.(options) ?? options, {}).defaultConnection;
 }
 
 /** A shard that another process has added: at its address, with the login of those this process was given. */
@@ -45,9 +60,9 @@ function elsewhere(config: RedisConfig, address: string): ResolvedConnection {
   return { ...base, topology: 'standalone', sentinel: undefined, addresses, db: Number(pathname.slice(1)) };
 }
 
-function openKnown(id: string, connection: ResolvedConnection): OpenShard {
+function openKnown(id: string, connection: ResolvedConnection, surroundings: Surroundings): OpenShard {
   // A replica answers with a past that no agreement of the shards knows of.
-  const client = createClient({ ...connection, name: id, readFrom: 'primary' });
+  const client = createClient({ ...connection, name: id, readFrom: 'primary' }, surroundings);
   return { client, address: addressOf(connection) };
 }
 

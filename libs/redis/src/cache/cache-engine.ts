@@ -105,6 +105,7 @@ export function createEngine(surroundings: CacheSurroundings, plan: EnginePlan):
   const counters = new CacheCounters();
   const sharing = new LoadSharing(tiers.isolation ?? 'copy', remintBy(codec, keys));
   const loads = new Loads({
+    cache: name,
     sharing,
     store,
     reader,

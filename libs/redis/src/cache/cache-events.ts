@@ -9,13 +9,15 @@ export type CacheAct = 'read' | 'save' | 'invalidate' | 'load' | 'error';
 
 export interface EventDetail {
   /** The full key; only its mark is told. */
-  readonly key?: string | undefined;
+  readonly key?: string | (() => string) | undefined;
   readonly durationMs?: number | undefined;
   /** What invalidated or failed: `delete`, `tags`, `read`. */
   readonly by?: string | undefined;
 }
 
 const channel = telemetryChannel('cache');
+/** All but reads once more, for those who count reads elsewhere: a hit in memory costs less than being told of it. */
+const changes = telemetryChannel('cache-changes');
 
 export class CacheEvents {
   readonly #subject: string;
@@ -24,13 +26,22 @@ export class CacheEvents {
     this.#subject = subject;
   }
 
-  /** Somebody listens. */
+  /** Somebody listens to reads. */
   get active(): boolean {
     return channel.active;
   }
 
+  /** Somebody listens to what is not a read. */
+  get changesActive(): boolean {
+    return channel.active || changes.active;
+  }
+
   tell(act: string, outcome: string, detail: EventDetail = NO_DETAIL): void {
-    if (channel.active) channel.publish(new CacheEvent(`cache.${act}`, this.#subject, outcome, detail));
+    const wanted = act === 'read' ? channel.active : this.changesActive;
+    if (!wanted) return;
+    const event = new CacheEvent(`cache.${act}`, this.#subject, outcome, detail);
+    channel.publish(event);
+    if (act !== 'read') changes.publish(event);
   }
 }
 
@@ -51,11 +62,10 @@ class CacheEvent implements TelemetryEvent {
   }
 
   get attributes(): Readonly<Record<string, string>> {
-    const { key, by } = this.#detail;
-    return {
-      ...(key === undefined ? {} : { key: markOf(key) }),
-      ...(by === undefined ? {} : { by }),
-    };
+    const { key: given, by } = this.#detail;
+    const key = typeof given === 'function' ? given() : given;
+    if (key === undefined) return by === undefined ? {} : { by };
+    return by === undefined ? { key: markOf(key) } : { key: markOf(key), by };
   }
 }
 

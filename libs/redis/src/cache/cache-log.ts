@@ -2,9 +2,17 @@
 import { onTelemetry, type TelemetryEvent } from '../core/index.js';
 
 export interface CacheLogger {
-  debug(line: string): void;
+  debug(line: string, fields?: CacheLogFields): void;
   /** For every single read; without it none are put into words. */
-  verbose?(line: string): void;
+  verbose?(line: string, fields?: CacheLogFields): void;
+}
+
+/** What a line says, for those who put logs into a table. */
+export type CacheLogFields = Readonly<Record<string, string | number>>;
+
+export interface CacheLogOptions {
+  /** Hands them over after the line. @default false */
+  readonly fields?: boolean | undefined;
 }
 
 /**
@@ -15,13 +23,15 @@ export interface CacheLogger {
  * Reads go to `verbose`, what changes something to `debug`. Lines have the mark of a key, never the key.
  * @returns what stops it
  */
-export function logCacheEvents(logger: CacheLogger): () => void {
+export function logCacheEvents(logger: CacheLogger, options: CacheLogOptions = {}): () => void {
+  const { fields = false } = options;
   return onTelemetry('cache', (event) => {
     const read = event.name === 'cache.read';
     const line = read && logger.verbose === undefined ? undefined : lineOf(event);
     if (line === undefined) return;
-    if (read) logger.verbose?.(line);
-    else logger.debug(line);
+    const said = fields ? [fieldsOf(event)] : [];
+    if (read) logger.verbose?.(line, ...said);
+    else logger.debug(line, ...said);
   });
 }
 
@@ -40,6 +50,18 @@ function lineOf({
   if (what === undefined) return undefined;
   const about = key === undefined ? '' : ` #${String(key)}`;
   return `${subject}: ${what}${about} in ${durationMs.toFixed(2)} ms`;
+}
+
+function fieldsOf({
+  name,
+  subject,
+  outcome = '',
+  durationMs = 0,
+  attributes,
+}: TelemetryEvent): CacheLogFields {
+  const told = Object.entries(attributes ?? {}).map(([key, value]) => [key, String(value)] as const);
+  const tookMs = Math.round(durationMs * 100) / 100;
+  return { event: name, cache: subject, outcome, tookMs, ...Object.fromEntries(told) };
 }
 
 function wordOf(name: string, outcome: string, by: string): string | undefined {

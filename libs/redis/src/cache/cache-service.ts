@@ -2,8 +2,9 @@
  * The cache as applications use it: read, load, store, invalidate. What has been invalidated, and acknowledged,
  * is never answered again, whoever was loading it meanwhile; and one key is loaded once in the whole fleet.
  */
+import type { CodecStats } from '../codec/index.js';
 import type { Key, Ttl } from '../connection/index.js';
-import { type Duration, inBatches, parseDuration } from '../core/index.js';
+import { type Duration, inBatches, parseDuration, spans } from '../core/index.js';
 import { BatchLoader, type ManyLoader } from './loading/batch-loader.js';
 import type { CacheContract, CacheValue } from './cache-contract.js';
 import { createEngine, type CacheEngine, type CacheSurroundings } from './cache-engine.js';
@@ -236,7 +237,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
       return { key, full, look: await this.#lookBeforeLoad(full, call, options) };
     });
     const missing = reads.filter(({ look }) => look.answer === undefined);
-    const batch = new BatchLoader(loader, missing.length, slots);
+    const batch = new BatchLoader(loader, missing.length, { slots, cache: this.name });
     const answers = reads.map((read) => {
       const { key, full, look } = read;
       const request = requestOf({ key, full, call, look, options, beganAt });
@@ -338,8 +339,18 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
     return explainKey(this.#engine, key);
   }
 
+  /** All caches of the namespace that were asked for so far, this one among them. */
+  get caches(): ReadonlyMap<string, CacheService> {
+    return this.#shared.caches;
+  }
+
   stats(): CacheServiceStats {
     return { ...this.#engine.counters.snapshot(), l1: this.#engine.l1Stats() };
+  }
+
+  /** What the codec could not read, and which keys of encryption are still needed. */
+  codecStats(): CodecStats {
+    return this.#engine.codec.stats();
   }
 
   /** The memory this cache takes in Redis, by sampling; the same answer for some seconds. */
@@ -395,7 +406,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
 
   #refreshOne<T>(request: LoadRequest, loader: ManyLoader<T>): void {
     const { loads, slots } = this.#engine;
-    const batch = new BatchLoader(loader, 1, slots);
+    const batch = new BatchLoader(loader, 1, { slots, cache: this.name, refresh: true });
     loads.refresh({ ...request, loader: batch.loaderOf(0), batched: true });
   }
 
@@ -474,7 +485,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
   /** Redis failed, and a read does without it; unless the cache is strict. */
   #missing<T>(error: unknown, otherwise: T): T {
     this.#engine.counters.add('failures');
-    if (this.#events.active) this.#events.tell('error', codeOf(error), { by: 'read' });
+    if (this.#events.changesActive) this.#events.tell('error', codeOf(error), { by: 'read' });
     if (this.#engine.settings.strict) throw error;
     return otherwise;
   }
@@ -497,11 +508,12 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
 
   /** Begins in the turn of the call, listened to or not. */
   #told<T>(change: { act: CacheAct; by: string; key?: Key }, work: () => Promise<T>): Promise<T> {
-    const working = work();
-    if (!this.#events.active) return working;
+    const working = this.#traced(change, work);
+    if (!this.#events.changesActive) return working;
     const { act, by, key } = change;
-    const full = key === undefined ? undefined : this.#engine.keys.value(key);
-    const startedAt = this.#listenedSince();
+    // Those who count look at no key, so it is made for those who do.
+    const full = key === undefined ? undefined : (): string => this.#engine.keys.value(key);
+    const startedAt = this.#engine.clock.now();
     const tell = (outcome: string): void =>
       this.#events.tell(act, outcome, { by, key: full, durationMs: this.#since(startedAt) });
     return working.then(
@@ -514,6 +526,13 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
         throw error;
       },
     );
+  }
+
+  /** Only what makes others load again is worth a span. */
+  #traced<T>({ act, by }: { act: CacheAct; by: string }, work: () => Promise<T>): Promise<T> {
+    if (act !== 'invalidate' || !spans.active) return work();
+    const attributes = { 'cache.invalidated_by': by };
+    return spans.around({ name: 'cache.invalidate', subject: this.name, attributes }, work);
   }
 
   #since(startedAt: number): number {
@@ -574,6 +593,7 @@ function requestOf(wanted: {
     unreachable: look.unreachable,
     beganAt,
     batched: options[DECIDED] !== undefined,
+    origin: spans.here(),
     onDecided: options[DECIDED],
   };
 }

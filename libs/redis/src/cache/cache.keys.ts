@@ -111,6 +111,12 @@ export class CacheKeys {
     return this.#values + leaseKey.slice(this.#leases.length);
   }
 
+  /** The clock of the flush of the cache a value lies in, whichever of the namespace that is. */
+  flushOf(valueKey: string): string {
+    const { values, clocks } = this.tracked;
+    return `${clocks}${FLUSH_TAG}:${valueKey.slice(values.length, valueKey.indexOf(':', values.length))}}`;
+  }
+
   /** Which keys a sweep takes: a glob for SCAN, and the proof for each name it brings. */
   valuesUnder(prefix?: Key): Sweep {
     return sweepOf(this.#values, prefix);

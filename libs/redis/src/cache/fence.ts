@@ -19,7 +19,7 @@ export interface FenceParts {
 }
 
 /** Longer than any load lasts, so that an invalidation is not forgotten while an older value is on its way. */
-const SHORTEST_TAG_LIFE_MS = 86_400_000;
+export const SHORTEST_TAG_LIFE_MS = 86_400_000;
 
 export class Fence {
   readonly #parts: FenceParts;

@@ -7,6 +7,15 @@ export {
   InvalidCacheOptionsError,
   RecursiveLoadError,
 } from './cache.errors.js';
+export {
+  cacheCleanup,
+  copiesCleanup,
+  dropScript,
+  generationCleanup,
+  settleValueScript,
+  type CacheCleanupParts,
+  type GenerationCleanupParts,
+} from './cache.cleanup.js';
 export { CacheEvict } from './cacheable/cache-evict.decorator.js';
 export { CacheKeys, type Sweep } from './cache.keys.js';
 export {
@@ -59,7 +68,7 @@ export {
 } from './cache.scripts.js';
 export type { CacheContract, CacheTypes, CacheValue } from './cache-contract.js';
 export { CacheService } from './cache-service.js';
-export { logCacheEvents, type CacheLogger } from './cache-log.js';
+export { logCacheEvents, type CacheLogFields, type CacheLogger, type CacheLogOptions } from './cache-log.js';
 export type { CacheMemory } from './cache-memory.js';
 export type { CacheServiceStats, CacheStats, L1Summary } from './cache-stats.js';
 export type {
@@ -102,6 +111,7 @@ export {
 } from './sharded/sharded.scripts.js';
 export {
   ShardedCache,
+  type ShardHome,
   type ShardedStats,
   type ShardedStatus,
   type ShardStatus,

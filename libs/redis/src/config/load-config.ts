@@ -10,19 +10,26 @@ import {
   type ResolvedFallback,
   type ResolvedL1,
 } from '../cache/index.js';
+import { resolveCleanup, type ResolvedCleanup } from '../cleanup/index.js';
 import { resolveCodec, type CodecOptions } from '../codec/index.js';
 import { DEFAULT_CONNECTION, resolveConnection, type ResolvedConnection } from '../connection/index.js';
 import { resolveLock, type LockOptions } from '../lock/index.js';
 import { resolvePubSub, type PubSubOptions } from '../pubsub/index.js';
 import { isRedisModuleError, parsePositiveDuration, type Duration } from '../core/index.js';
 import { resolveHttpCache, type ResolvedHttpCache } from '../http-cache/index.js';
-import { resolveHealth, type HealthSettings } from '../monitoring/index.js';
+import {
+  resolveHealth,
+  resolveMetrics,
+  type HealthSettings,
+  type ResolvedMetrics,
+} from '../monitoring/index.js';
 import type { RedisModuleOptions } from '../redis.options.js';
 import { draftConnection, ignoredVariables, type ConnectionDraft } from './connection-draft.js';
 import type { Env } from './environment.js';
 import { InvalidConfigError, type Fault } from './invalid-config.error.js';
 import { environmentLayer, optionsLayer, type Layer } from './layer.js';
 import { redact } from './masking.js';
+import { originsOf, type Origins } from './origins.js';
 import { readEnvironment, secretsOf } from './read-environment.js';
 import { checkRateLimit, type RateLimitOptions } from '../rate-limit/index.js';
 import { resolveSession, type ResolvedSession } from '../session/index.js';
@@ -58,7 +65,13 @@ export interface LoadedConfig {
   readonly lock: LockOptions;
   readonly pubsub: PubSubOptions;
   readonly health: HealthSettings;
+  readonly tracing: boolean;
+  readonly logFields: boolean | undefined;
+  readonly cleanup: ResolvedCleanup;
+  readonly metrics: ResolvedMetrics | false;
   readonly source: string;
+  readonly origins: Origins;
+  readonly production: boolean;
   readonly warnings: readonly string[];
 }
 
@@ -121,7 +134,13 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
     lock: options.lock ?? {},
     pubsub: options.pubsub ?? {},
     health: resolveHealth(options.health),
+    tracing: options.tracing ?? true,
+    logFields: options.logFields,
+    cleanup: resolveCleanup(options.cleanup),
+    metrics: options.metrics === false ? false : resolveMetrics(options.metrics),
     source: draft.source,
+    origins: originsOf(options, environment.given),
+    production: env['NODE_ENV'] === 'production',
     warnings: [
       ...environment.warnings,
       ...warningsOf(layers),
@@ -151,6 +170,7 @@ function resolveCaching(options: RedisModuleOptions, ttl: Duration | undefined):
     checkRateLimit(options.rateLimit);
     resolveLock(options.lock);
     resolvePubSub(options.pubsub);
+    if (options.metrics !== false) resolveMetrics(options.metrics);
     return { options: cache, l1: resolveL1(l1), fallback, faults: [] };
   } catch (error) {
     if (!isRedisModuleError(error)) throw error;

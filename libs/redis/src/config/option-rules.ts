@@ -10,7 +10,8 @@ import type { PubSubOptions } from '../pubsub/index.js';
 import type { TaskOptions } from '../tasks/index.js';
 import type { SessionCookieOptions, SessionOptions } from '../session/index.js';
 import type { HttpCacheOptions } from '../http-cache/index.js';
-import type { HealthOptions } from '../monitoring/index.js';
+import type { CleanupOptions } from '../cleanup/index.js';
+import type { HealthOptions, MetricsOptions } from '../monitoring/index.js';
 import type { CacheModuleOptions, RedisModuleOptions } from '../redis.options.js';
 import type { DenialMemoryOptions, RateLimitOptions } from '../rate-limit/index.js';
 import type { BreakerOptions, RetryOptions } from '../resilience/index.js';
@@ -254,11 +255,26 @@ class TaskRules implements Rules<TaskOptions> {
   @Must(rule.positiveDuration) lease: unknown;
 }
 
+class CleanupRules implements Rules<CleanupOptions> {
+  @Must(rule.positiveDuration) every: unknown;
+  @Must(rule.count) budgetPerSecond: unknown;
+  @Must(rule.positiveDuration) maxLatency: unknown;
+  @Must(rule.boolean) dryRun: unknown;
+  @Must(rule.positiveDuration) progressEvery: unknown;
+}
+
 class HealthRules implements Rules<HealthOptions> {
   @Must(rule.positiveDuration) timeout: unknown;
   @Must(rule.duration) cacheFor: unknown;
   @Must(rule.positiveDuration) slow: unknown;
   @Must(rule.oneOf('read', 'write')) probe: unknown;
+}
+
+class MetricsRules implements Rules<MetricsOptions> {
+  @Must(rule.text) prefix: unknown;
+  @Must(block) groups: unknown;
+  @Must(rule.count) labelLimit: unknown;
+  @Must(rule.positiveDuration) timeout: unknown;
 }
 
 class DenialRules implements Rules<DenialMemoryOptions> {
@@ -329,6 +345,10 @@ export class ModuleRules extends ConnectionRules implements Rules<RedisModuleOpt
   @Must(block) lock: unknown;
   @Must(block) pubsub: unknown;
   @Must(block) health: unknown;
+  @Must(rule.boolean) tracing: unknown;
+  @Must(rule.boolean) logFields: unknown;
+  @Must(blockOrFalse) cleanup: unknown;
+  @Must(blockOrFalse) metrics: unknown;
 }
 
 export type RulesClass = new () => object;
@@ -354,5 +374,7 @@ export const BLOCKS: Readonly<Record<string, RulesClass>> = {
   pubsub: PubSubRules,
   cookie: SessionCookieRules,
   health: HealthRules,
+  cleanup: CleanupRules,
+  metrics: MetricsRules,
   httpCache: HttpCacheRules,
 };

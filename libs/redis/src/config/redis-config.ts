@@ -7,6 +7,7 @@ import type {
   ResolvedFallback,
   ResolvedL1,
 } from '../cache/index.js';
+import type { ResolvedCleanup } from '../cleanup/index.js';
 import type { CodecOptions } from '../codec/index.js';
 import {
   DEFAULT_CONNECTION,
@@ -17,7 +18,7 @@ import {
 import type { ResolvedTasks } from '../tasks/index.js';
 import type { ResolvedSession } from '../session/index.js';
 import type { ResolvedHttpCache } from '../http-cache/index.js';
-import type { HealthSettings } from '../monitoring/index.js';
+import type { HealthSettings, ResolvedMetrics } from '../monitoring/index.js';
 import type { RateLimitOptions } from '../rate-limit/index.js';
 import type { LockOptions } from '../lock/index.js';
 import type { PubSubOptions } from '../pubsub/index.js';
@@ -30,6 +31,7 @@ import {
 } from './driver-params.js';
 import type { Env } from './environment.js';
 import { loadConfig, type ConfiguredShard } from './load-config.js';
+import type { Origins } from './origins.js';
 
 /**
  * @example
@@ -73,8 +75,19 @@ export class RedisConfig {
   /** Defaults of messages. */
   readonly pubsub: PubSubOptions;
   readonly health: HealthSettings;
+  /** Whether spans are recorded where `@opentelemetry/api` is installed. */
+  readonly tracing: boolean;
+  /** Whether log lines carry fields; undefined to see by the logger. */
+  readonly logFields: boolean | undefined;
+  readonly cleanup: ResolvedCleanup;
+  /** Figures for Prometheus; `false` for none. */
+  readonly metrics: ResolvedMetrics | false;
   /** Where the address was found: `'REDIS_URL'`, `'options.url'`, `'nothing: embedded'`. */
   readonly source: string;
+  /** Which options were given, by the code and by the environment. */
+  readonly origins: Origins;
+  /** `NODE_ENV` is production. */
+  readonly production: boolean;
   /** What is allowed and probably not meant, one line each, without secrets. */
   readonly warnings: readonly string[];
 
@@ -102,7 +115,13 @@ export class RedisConfig {
     this.lock = loaded.lock;
     this.pubsub = loaded.pubsub;
     this.health = loaded.health;
+    this.tracing = loaded.tracing;
+    this.logFields = loaded.logFields;
+    this.cleanup = loaded.cleanup;
+    this.metrics = loaded.metrics;
     this.source = loaded.source;
+    this.origins = loaded.origins;
+    this.production = loaded.production;
     this.warnings = loaded.warnings;
   }
 

@@ -2,7 +2,7 @@
  * Runs handlers over the messages of channels: so many at once, each one's errors its own. A message of a group
  * whose handler failed comes again after a while; in the other modes it is over.
  */
-import { parseDuration, sleep, systemClock, type Clock, type Duration } from '../core/index.js';
+import { parseDuration, sleep, spans, systemClock, type Clock, type Duration } from '../core/index.js';
 import type { Message } from './message.js';
 import type { MessageStream } from './message-stream.js';
 import { InvalidPubSubOptionsError } from './pubsub.errors.js';
@@ -113,7 +113,7 @@ export class MessageHandlers {
 
   async #handle(handler: Handler, message: Message): Promise<void> {
     try {
-      await handler.handle(message);
+      await (spans.active ? traced(handler, message) : handler.handle(message));
     } catch (error) {
       message.release();
       this.#parts.onError(handler, error);
@@ -127,4 +127,13 @@ export class MessageHandlers {
     set.add(work);
     void work.then(() => set.delete(work));
   }
+}
+
+/** A part of what its publisher did, wherever that was; and of nothing that happens to be around here. */
+function traced(handler: Handler, message: Message): Promise<unknown> {
+  const { channel, name } = handler;
+  const { traceparent: sender, deliveries } = message;
+  const attributes = { 'messaging.destination.name': channel, 'messaging.deliveries': deliveries };
+  const plan = { name: 'pubsub.handle', subject: name, kind: 'consumer', sender, apart: true } as const;
+  return spans.around({ ...plan, attributes }, async () => handler.handle(message));
 }

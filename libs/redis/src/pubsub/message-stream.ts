@@ -125,6 +125,7 @@ export class MessageStream<T = unknown> implements AsyncIterableIterator<Message
         own: opened.origin === origin,
         id: raw.id,
         deliveries: raw.deliveries,
+        ...(opened.traceparent === undefined ? {} : { traceparent: opened.traceparent }),
         ack: () => this.#ack(raw),
         release: () => this.#release(raw),
       };

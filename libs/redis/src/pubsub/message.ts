@@ -27,6 +27,8 @@ export interface Message<T = unknown> {
   readonly id: string | undefined;
   /** How often it was handed out, this time included; 1 but in groups. */
   readonly deliveries: number;
+  /** Where its publisher stood in a trace (W3C), when spans were recorded there. */
+  readonly traceparent?: string | undefined;
   /**
    * It is done: no one else of the group gets it. Done by itself when the next message is asked for. Without a
    * meaning in other modes.
@@ -41,6 +43,7 @@ interface Envelope {
   readonly o: string;
   readonly t: number;
   readonly d: unknown;
+  readonly c?: string;
 }
 
 /** A message as it comes from a source, not yet decoded. */
@@ -55,6 +58,7 @@ export interface Opened {
   readonly origin: string;
   readonly at: number;
   readonly data: unknown;
+  readonly traceparent?: string | undefined;
 }
 
 export class Envelopes {
@@ -67,8 +71,9 @@ export class Envelopes {
   }
 
   /** `name` is the channel or the stream in Redis: a message replayed elsewhere is not believed. */
-  seal(name: string, { origin, at, data }: Opened): Buffer | Promise<Buffer> {
-    const envelope: Envelope = { o: origin, t: at, d: data };
+  seal(name: string, { origin, at, data, traceparent }: Opened): Buffer | Promise<Buffer> {
+    const sent = { o: origin, t: at, d: data };
+    const envelope: Envelope = traceparent === undefined ? sent : { ...sent, c: traceparent };
     return this.#codec.encode(envelope, { namespace: this.#namespace, key: name });
   }
 
@@ -76,8 +81,8 @@ export class Envelopes {
   async open(name: string, payload: Buffer): Promise<Opened | undefined> {
     const decoded = await this.#codec.decode(payload, { namespace: this.#namespace, key: name });
     if (!decoded.ok || !isEnvelope(decoded.value)) return undefined;
-    const { o, t, d } = decoded.value;
-    return { origin: o, at: t, data: d };
+    const { o, t, d, c } = decoded.value;
+    return { origin: o, at: t, data: d, traceparent: typeof c === 'string' ? c : undefined };
   }
 }
 

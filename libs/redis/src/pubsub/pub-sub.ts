@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { Observable } from 'rxjs';
 import { createCodec, type CodecOptions } from '../codec/index.js';
 import type { CallOptions, RedisClient } from '../connection/index.js';
-import { systemClock, telemetryChannel, type Clock } from '../core/index.js';
+import { spans, systemClock, telemetryChannel, type Clock } from '../core/index.js';
 import { GroupSource } from './group-source.js';
 import { LiveSource } from './live-source.js';
 import { Envelopes, type EventOf, type Message } from './message.js';
@@ -103,12 +103,21 @@ export class PubSub {
     data: EventOf<Channel>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
+    if (!spans.active) return this.#publish(channel, data, options);
+    // A channel may be made of data; one that is declared is not.
+    const subject = this.#options.channels?.[channel] === undefined ? 'undeclared' : channel;
+    const plan = { name: 'pubsub.publish', subject, kind: 'producer' } as const;
+    return spans.around(plan, () => this.#publish(channel, data, options));
+  }
+
+  async #publish(channel: string, data: unknown, options: PublishOptions): Promise<Receipt> {
     if (this.#closed) throw closed();
     const settings = resolveChannel({ ...this.#optionsOf(channel), ...options });
     const { signal, timeout } = options;
     const call: CallOptions = { signal, timeout };
     const live = settings.mode === 'pubsub' || settings.mode === 'sharded';
-    const opened = { origin: this.origin, at: this.#clock.wallNow(), data };
+    const traceparent = spans.carry();
+    const opened = { origin: this.origin, at: this.#clock.wallNow(), data, traceparent };
     if (live) {
       const name = this.#keys.channel(channel);
       const command = settings.mode === 'sharded' && this.#shards ? 'SPUBLISH' : 'PUBLISH';

@@ -1,3 +1,4 @@
+export { sessionCleanup, settleIndexScript, settleSessionScript } from './session.cleanup.js';
 export {
   InvalidSessionDataError,
   InvalidSessionOptionsError,
@@ -27,6 +28,7 @@ export {
   SessionService,
   type CreateSession,
   type RotateSession,
+  type SessionCounts,
   type SessionServiceParts,
 } from './session-service.js';
 export {

@@ -62,6 +62,15 @@ export interface RotateSession {
   readonly device?: Device | undefined;
 }
 
+/** What became of an operation so far. */
+export interface SessionCounts {
+  readonly ok: number;
+  /** The session is gone, was changed meanwhile, or the user may have no more. */
+  readonly refused: number;
+  /** Redis did not answer. */
+  readonly unavailable: number;
+}
+
 /** Thousandths of the idle time after which a load writes the time of use: a tenth. */
 const TOUCH_AFTER = 100;
 const NEVER_TOUCH = 2_000;
@@ -77,6 +86,7 @@ export class SessionService<Data extends object = SessionData> {
   readonly #seal: SessionSeal;
   readonly #clock: Clock;
   readonly #telemetry: TelemetryChannel = telemetryChannel('session');
+  readonly #counts = new Map<string, SessionCounts>();
 
   constructor({ client, namespace, codec, settings, clock = systemClock }: SessionServiceParts) {
     this.settings = settings;
@@ -84,6 +94,11 @@ export class SessionService<Data extends object = SessionData> {
     this.#keys = new SessionKeys(namespace);
     this.#seal = new SessionSeal(codec, namespace);
     this.#clock = clock;
+  }
+
+  /** What became of each operation so far, by its name. */
+  stats(): Readonly<Record<string, SessionCounts>> {
+    return Object.fromEntries(this.#counts);
   }
 
   // -- one session ------------------------------------------------------------------------------------------
@@ -344,6 +359,15 @@ export class SessionService<Data extends object = SessionData> {
     return new Session(state, this.#clock.wallNow());
   }
 
+  #count(op: string, outcome: string): void {
+    const { ok, refused, unavailable: away } = this.#counts.get(op) ?? NOTHING_COUNTED;
+    this.#counts.set(op, {
+      ok: ok + (outcome === 'ok' ? 1 : 0),
+      refused: refused + (outcome === 'ok' || outcome === 'unavailable' ? 0 : 1),
+      unavailable: away + (outcome === 'unavailable' ? 1 : 0),
+    });
+  }
+
   /** Whatever keeps the question from being answered comes out as one error; the rest as it is. */
   async #guard<T>(op: string, work: () => Promise<T>): Promise<T> {
     const startedAt = this.#clock.now();
@@ -355,6 +379,7 @@ export class SessionService<Data extends object = SessionData> {
       outcome = own ? error.code.toLowerCase() : 'unavailable';
       throw own ? error : unavailable(error);
     } finally {
+      this.#count(op, outcome);
       if (this.#telemetry.active) {
         const durationMs = this.#clock.now() - startedAt;
         this.#telemetry.publish({ name: `session.${op}`, subject: 'session', durationMs, outcome });
@@ -362,6 +387,8 @@ export class SessionService<Data extends object = SessionData> {
     }
   }
 }
+
+const NOTHING_COUNTED: SessionCounts = { ok: 0, refused: 0, unavailable: 0 };
 
 const OWN = new Set(['SESSION_GONE', 'SESSION_CONFLICT', 'TOO_MANY_SESSIONS', 'INVALID_SESSION_DATA']);
 

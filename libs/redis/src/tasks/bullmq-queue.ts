@@ -14,7 +14,7 @@ import {
 } from '../core/index.js';
 import type { NativeRedis, TaskConnections } from '../connection/index.js';
 import { nextOf } from './embedded-queue.js';
-import { DRAIN_DEFAULT, perform, publishTask } from './perform.js';
+import { adding, DRAIN_DEFAULT, perform, publishTask } from './perform.js';
 import type { TaskPayload } from './task-payload.js';
 import type {
   AddedTask,
@@ -69,6 +69,9 @@ const STATES: Readonly<Record<string, TaskState>> = {
   failed: 'failed',
 };
 
+/** What BullMQ may take to say goodbye after the last task, before its connections are cut. */
+const FAREWELL_MS = 2_000;
+
 /** BullMQ looks for tasks of dead workers twice within a lease. */
 const STALL_CHECKS_PER_LEASE = 2;
 
@@ -85,6 +88,10 @@ export class BullmqQueue implements TaskQueue {
     this.#clock = parts.clock ?? systemClock;
   }
 
+  get inUse(): boolean {
+    return this.#opening !== undefined || this.#workers.size > 0;
+  }
+
   async add<Name extends string>(
     name: Name,
     data: TaskData<Name>,
@@ -92,15 +99,17 @@ export class BullmqQueue implements TaskQueue {
   ): Promise<AddedTask> {
     const { settings, payload } = this.#parts;
     const plan = resolveTask(options, settings);
-    const stored = await payload.encode(name, data);
-    const job = await this.#ask(({ queue }) =>
-      queue.add(name, stored, {
-        delay: plan.delayMs,
-        attempts: plan.attempts,
-        backoff: toBullBackoff(plan.backoff),
-        ...(plan.id === undefined ? {} : { jobId: toJobId(plan.id) }),
-      }),
-    );
+    const job = await adding(name, async (traceparent) => {
+      const stored = await payload.encode(name, data, traceparent);
+      return this.#ask(({ queue }) =>
+        queue.add(name, stored, {
+          delay: plan.delayMs,
+          attempts: plan.attempts,
+          backoff: toBullBackoff(plan.backoff),
+          ...(plan.id === undefined ? {} : { jobId: toJobId(plan.id) }),
+        }),
+      );
+    });
     return { id: plan.id ?? fromJobId(job.id), name };
   }
 
@@ -239,6 +248,7 @@ export class BullmqQueue implements TaskQueue {
       id: fromJobId(job.id),
       name: job.name,
       data: () => this.#parts.payload.decode(job.name, job.data),
+      sender: this.#parts.payload.senderOf(job.data),
       attempt: job.attemptsMade + 1,
       signal,
       progress: (value) => job.updateProgress(value as object),
@@ -255,7 +265,18 @@ export class BullmqQueue implements TaskQueue {
       },
       { keepAlive: true },
     );
-    await worker.close();
+    // With Redis away BullMQ would wait for it, and so would the process: also when Redis went away after the question,
+    // or came back while the worker waited on its own connection. Nothing can be said of a task then: it is given to
+    // another worker when its lease is over.
+    const closing = worker.close(connection.status !== 'ready');
+    await withDeadline(closing, {
+      timeoutMs: drainMs + FAREWELL_MS,
+      what: 'the end of a worker',
+      clock: this.#clock,
+    }).catch(() => {
+      closing.catch(() => undefined);
+      worker.disconnect().catch(() => undefined);
+    });
     patience.cancel();
     connection.disconnect();
   }
@@ -264,7 +285,11 @@ export class BullmqQueue implements TaskQueue {
     await Promise.all([...this.#workers].map((worker) => worker.close()));
     if (this.#opening === undefined) return;
     const { queue, connection } = await this.#opening;
-    await queue.close();
+    await withDeadline(queue.close(), {
+      timeoutMs: FAREWELL_MS,
+      what: 'the end of the queue',
+      clock: this.#clock,
+    }).catch(() => undefined);
     connection.disconnect();
   }
 

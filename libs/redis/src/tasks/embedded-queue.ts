@@ -9,7 +9,7 @@ import {
   type Timer,
 } from '../core/index.js';
 import { parseCron } from './cron.js';
-import { DRAIN_DEFAULT, perform, publishTask, type Performed } from './perform.js';
+import { adding, DRAIN_DEFAULT, perform, publishTask, type Performed } from './perform.js';
 import type { TaskPayload } from './task-payload.js';
 import type {
   AddedTask,
@@ -79,15 +79,21 @@ export class EmbeddedQueue implements TaskQueue {
     this.#clock = clock;
   }
 
+  get inUse(): boolean {
+    return this.#tasks.size > 0 || this.#workers.size > 0;
+  }
+
   async add<Name extends string>(
     name: Name,
     data: TaskData<Name>,
     options: AddTask = {},
   ): Promise<AddedTask> {
     const plan = resolveTask(options, this.#settings);
-    const stored = await this.#payload.encode(name, data);
-    if (this.#closed) throw closed();
-    return this.#keep(name, stored, plan);
+    return adding(name, async (traceparent) => {
+      const stored = await this.#payload.encode(name, data, traceparent);
+      if (this.#closed) throw closed();
+      return this.#keep(name, stored, plan);
+    });
   }
 
   async schedule<Name extends string>(
@@ -223,6 +229,7 @@ export class EmbeddedQueue implements TaskQueue {
       id: kept.id,
       name: kept.name,
       data: () => this.#payload.decode(kept.name, kept.stored),
+      sender: this.#payload.senderOf(kept.stored),
       attempt: kept.attempts + 1,
       signal,
       progress: (value) => {

@@ -1,10 +1,12 @@
 /** One attempt at a task, the same for every queue. */
-import { isRedisModuleError, safeMessage, type TelemetryChannel } from '../core/index.js';
+import { isRedisModuleError, safeMessage, spans, type TelemetryChannel } from '../core/index.js';
 import type { RunningTask, TaskHandler } from './task-queue.js';
 import { UnknownTaskError } from './tasks.errors.js';
 
 export interface Attempt extends Omit<RunningTask, 'data'> {
   readonly data: () => Promise<unknown>;
+  /** `traceparent` of who added it. */
+  readonly sender: string | undefined;
 }
 
 export type Performed =
@@ -17,7 +19,27 @@ export const DRAIN_DEFAULT = '10s';
 /** Trying again does not help these. */
 const PERMANENT = new Set(['TASK_PERMANENT', 'UNKNOWN_TASK', 'INVALID_TASK']);
 
-export async function perform(
+/** An attempt is a part of what added the task, wherever that was; and of nothing that happens to be around here. */
+export function perform(handlers: ReadonlyMap<string, TaskHandler>, task: Attempt): Promise<Performed> {
+  if (!spans.active) return attempted(handlers, task);
+  const { name, attempt, sender } = task;
+  // What nobody here does may have any name.
+  const subject = handlers.has(name) ? name : 'unknown';
+  const plan = { name: 'tasks.perform', subject, kind: 'consumer', sender, apart: true } as const;
+  return spans.around({ ...plan, attributes: { 'task.attempt': attempt } }, async (span) => {
+    const done = await attempted(handlers, task);
+    if (!done.ok) span.fail(isRedisModuleError(done.error) ? done.error.code : done.error.name);
+    return done;
+  });
+}
+
+/** Adding a task, with `traceparent` for what is added. */
+export function adding<T>(name: string, add: (traceparent: string | undefined) => Promise<T>): Promise<T> {
+  if (!spans.active) return add(undefined);
+  return spans.around({ name: 'tasks.add', subject: name, kind: 'producer' }, () => add(spans.carry()));
+}
+
+async function attempted(
   handlers: ReadonlyMap<string, TaskHandler>,
   { id, name, data, attempt, signal, progress }: Attempt,
 ): Promise<Performed> {

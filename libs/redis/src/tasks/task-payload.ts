@@ -13,6 +13,7 @@ export interface TaskPayloadParts {
 }
 
 const SEALED = 'sealed';
+const SENDER = 'trace';
 
 export class TaskPayload {
   readonly #parts: TaskPayloadParts;
@@ -21,18 +22,25 @@ export class TaskPayload {
     this.#parts = parts;
   }
 
-  /** What JSON can carry. */
-  async encode(name: string, data: unknown): Promise<unknown> {
+  /** What JSON can carry. A task without data has no envelope, and so nothing that tells where it came from. */
+  async encode(name: string, data: unknown, traceparent?: string): Promise<unknown> {
     const { codec } = this.#parts;
     if (data === undefined) return null;
+    const sender = traceparent === undefined ? {} : { [SENDER]: traceparent };
     try {
-      if (codec === undefined) return { data: JSON.parse(encodeJson(data)) as unknown };
-      return { [SEALED]: (await codec.encode(data, this.#context(name))).toString('base64') };
+      if (codec === undefined) return { data: JSON.parse(encodeJson(data)) as unknown, ...sender };
+      return { [SEALED]: (await codec.encode(data, this.#context(name))).toString('base64'), ...sender };
     } catch (error) {
       throw new InvalidTaskError(`the data of a task '${name.slice(0, 50)}' can not be stored`, {
         cause: error,
       });
     }
+  }
+
+  /** `traceparent` of who added it, when spans were recorded there. */
+  senderOf(stored: unknown): string | undefined {
+    const sender: unknown = Reflect.get(Object(stored), SENDER);
+    return typeof sender === 'string' ? sender : undefined;
   }
 
   async decode(name: string, stored: unknown): Promise<unknown> {

@@ -91,6 +91,8 @@ export interface TaskWorker {
 }
 
 export interface TaskQueue {
+  /** Tasks were added or are done in this process: to ask the queue makes no connection just for that. */
+  readonly inUse: boolean;
   /** Settles when the task is safe. @throws TaskNotAddedError when Redis does not answer in time */
   add<Name extends string>(name: Name, data: TaskData<Name>, options?: AddTask): Promise<AddedTask>;
   /** One schedule per id: the same id again replaces it. */

@@ -323,6 +323,11 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     });
   }
 
+  /** All caches of the namespace that were asked for so far, this one among them. */
+  get caches(): ReadonlyMap<string, FallbackCache> {
+    return this.#house.caches;
+  }
+
   /** Of Redis and of this process together. */
   stats(): CacheStats {
     if (this.#house.pair === undefined) return this.#primary.stats();

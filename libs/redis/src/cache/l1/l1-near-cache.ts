@@ -11,7 +11,7 @@ import type { RedisClient } from '../../connection/index.js';
 import { systemClock, type Clock } from '../../core/index.js';
 import { L1Tracking, type L1TrackingStatus } from './l1-tracking.js';
 import type { Isolation, ResolvedL1 } from './l1.options.js';
-import { MemoryStore, type MemoryStats } from './memory-store.js';
+import { MemoryStore, type MemoryStats, type MemoryTally } from './memory-store.js';
 import type { L1Summary } from '../cache-stats.js';
 import type { CacheEntry, Store } from '../store.js';
 import type { TagClocks } from '../tag-clocks.js';
@@ -59,6 +59,8 @@ export class NearCache {
   readonly #l1: ResolvedL1;
   readonly #memory: MemoryStore<CacheEntry>;
   #parts: Parts | undefined;
+  /** Of the beginning that keys of all values have in common. */
+  #headLength = 0;
 
   constructor({ client, l1, clock = systemClock }: NearCacheOptions) {
     this.#client = client;
@@ -92,6 +94,12 @@ export class NearCache {
     return { ...this.#memory.stats(), ...(tracking?.status() ?? idle), clocks: tags?.size ?? 0 };
   }
 
+  /** What is held, by cache; names are as they stand in keys. */
+  tally(): ReadonlyMap<string, MemoryTally> {
+    const head = this.#headLength;
+    return this.#memory.tally((key) => key.slice(head, key.indexOf(':', head)));
+  }
+
   /** Caches go on without L1. */
   async close(): Promise<void> {
     await this.#parts?.tracking.close();
@@ -99,6 +107,7 @@ export class NearCache {
 
   #begin({ tracked: { values, clocks }, bus }: NearBase['keys']): Parts {
     const memory = this.#memory;
+    this.#headLength = values.length;
     const { sync, busTtlMs } = this.#l1;
     const tracking = new L1Tracking(this.#client, {
       prefixes: [values, clocks],

@@ -3,9 +3,10 @@
  * that fell to this process meet, and when it is clear for each whether it did, the loader is called once.
  */
 import type { Key } from '../../connection/index.js';
+import { spans, type SpanOrigin } from '../../core/index.js';
 import type { LoadContext, Loader } from '../call.options.js';
 import type { LoadSlots } from './load-slots.js';
-import { isInsideLoad } from './loader-run.js';
+import { isInsideLoad, loadSpan } from './loader-run.js';
 
 /** Values in the order of the keys, or by the very key that was handed in. */
 export type ManyValues<T> = readonly (T | null | undefined)[] | ReadonlyMap<Key, T | null | undefined>;
@@ -23,16 +24,27 @@ interface Wanted {
   readonly reject: (error: unknown) => void;
 }
 
+export interface BatchOptions {
+  readonly slots: LoadSlots;
+  /** Name of the cache. */
+  readonly cache: string;
+  /** Nobody waits for it. */
+  readonly refresh?: boolean;
+}
+
 export class BatchLoader {
   readonly #load: ManyLoader<unknown>;
+  readonly #options: BatchOptions;
   readonly #slots: LoadSlots | undefined;
+  readonly #origin: SpanOrigin | undefined = spans.here();
   readonly #undecided: Set<number>;
   #wanted: Wanted[] = [];
 
   /** `count`: how many keys are missing; each has to be decided before the loader is called. */
-  constructor(load: ManyLoader<unknown>, count: number, slots: LoadSlots) {
+  constructor(load: ManyLoader<unknown>, count: number, options: BatchOptions) {
     this.#load = load;
-    this.#slots = isInsideLoad() ? undefined : slots;
+    this.#options = options;
+    this.#slots = isInsideLoad() ? undefined : options.slots;
     this.#undecided = new Set(Array.from({ length: count }, (_, i) => i));
   }
 
@@ -69,10 +81,8 @@ export class BatchLoader {
     let leave: (() => void) | undefined;
     try {
       leave = await this.#slots?.take(controller);
-      const values = await this.#load(
-        wanted.map(({ key }) => key),
-        { signal: controller.signal },
-      );
+      const keys = wanted.map(({ key }) => key);
+      const values = await this.#traced(keys, { signal: controller.signal });
       wanted.forEach(({ key, resolve }, i) =>
         resolve(values instanceof Map ? values.get(key) : at(values, i)),
       );
@@ -82,6 +92,18 @@ export class BatchLoader {
       leave?.();
       for (const { signal } of wanted) signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** One call of the loader is one span, whatever the number of keys. */
+  async #traced(keys: readonly Key[], context: { signal: AbortSignal }): Promise<ManyValues<unknown>> {
+    if (!spans.active) return this.#load(keys, context);
+    const { cache, refresh = false } = this.#options;
+    const plan = {
+      ...loadSpan(cache, refresh),
+      from: this.#origin,
+      attributes: { 'cache.keys': keys.length },
+    };
+    return spans.around(plan, async () => this.#load(keys, context));
   }
 }
 

@@ -3,7 +3,7 @@
  * before a call began must show in its answer. So callers are numbered, and an answer goes only to those who
  * had joined before the question was sent (a read, a fill), or before the loader began.
  */
-import { abortReason, type Clock, type Timer } from '../../core/index.js';
+import { abortReason, type Clock, type SpanOrigin, type Timer } from '../../core/index.js';
 import { CacheLoadTimeoutError } from '../cache.errors.js';
 import type { CacheOutcome, Loader, ResolvedLoad } from '../call.options.js';
 import type { Key } from '../../connection/index.js';
@@ -33,6 +33,8 @@ export interface LoadRequest {
   readonly batched: boolean;
   /** When the call began, by the monotonic clock. */
   readonly beganAt: number;
+  /** Where it was asked for, for the spans of what is done for it. */
+  readonly origin: SpanOrigin | undefined;
   /** It is settled whether the loader of this request is needed now. */
   readonly onDecided: (() => void) | undefined;
 }

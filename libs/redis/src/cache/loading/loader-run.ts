@@ -1,6 +1,7 @@
 /** One run of a user's loader: what it is told, what it decides, and how long it may take. */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Clock, Timer } from '../../core/index.js';
+import { spans, type Clock, type SpanPlan, type Timer } from '../../core/index.js';
+import { codeOf } from '../cache-events.js';
 import { distinct, type LoadContext } from '../call.options.js';
 import { ttlOf } from '../cache.options.js';
 import { timedOut, type LoadRequest } from './flight.js';
@@ -44,6 +45,26 @@ class Decisions {
   constructor(tags: readonly string[]) {
     this.tags = tags;
   }
+}
+
+/** A load that nobody waits for is a trace of its own: it may outlive the one it was begun in. */
+export function loadSpan(cache: string, refresh: boolean): SpanPlan {
+  return refresh
+    ? { name: 'cache.refresh', subject: cache, apart: true }
+    : { name: 'cache.load', subject: cache };
+}
+
+/** As {@link runLoader}, in a span below the call that asked for it. */
+export function runTraced(
+  request: LoadRequest,
+  parts: { abort: LoadAbort; clock: Clock },
+  plan: SpanPlan,
+): Promise<LoadResult> {
+  return spans.around({ ...plan, from: request.origin }, async (span) => {
+    const result = await runLoader(request, parts);
+    if (result.kind === 'failed') span.fail(codeOf(result.error));
+    return result;
+  });
 }
 
 /** Never rejects. */

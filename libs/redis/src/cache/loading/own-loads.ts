@@ -2,7 +2,7 @@
  * A load that fell to this process: the loader runs, and what it brings is stored, if nothing of it was
  * invalidated meanwhile, and handed to those who may have it.
  */
-import type { Clock, Timer } from '../../core/index.js';
+import { spans, type Clock, type Timer } from '../../core/index.js';
 import type { CacheKeys } from '../cache.keys.js';
 import type { ResolvedCache } from '../cache.options.js';
 import type { CacheCounters } from '../cache-stats.js';
@@ -14,10 +14,12 @@ import type { Answer, Flight, LoadRequest } from './flight.js';
 import { LoadAbort } from './load-abort.js';
 import { describeFailure } from './load-failure.js';
 import type { LoadSlots } from './load-slots.js';
-import { isInsideLoad, runLoader, type LoadResult } from './loader-run.js';
+import { isInsideLoad, loadSpan, runLoader, runTraced, type LoadResult } from './loader-run.js';
 import type { CacheEntry, Store } from '../store.js';
 
 export interface OwnLoadsParts {
+  /** Name of the cache. */
+  readonly cache: string;
   readonly store: Store;
   readonly fence: Fence;
   readonly keys: CacheKeys;
@@ -103,7 +105,7 @@ export class OwnLoads {
       const began = flight.cut;
       counters.add('loads');
       const startedAt = clock.now();
-      const result = await runLoader(request, { abort, clock });
+      const result = await this.#run(request, abort, !flight.awaited);
       const loaded = result.kind === 'failed' ? codeOf(result.error) : 'ok';
       this.#parts.report('load', loaded, { key: request.key, durationMs: clock.now() - startedAt });
       if (result.kind === 'failed') counters.add('loadFailures');
@@ -115,6 +117,14 @@ export class OwnLoads {
       flight.busy = false;
       flight.controller = undefined;
     }
+  }
+
+  /** One for many keys tells of itself. */
+  #run(request: LoadRequest, abort: LoadAbort, refresh: boolean): Promise<LoadResult> {
+    const { clock, cache } = this.#parts;
+    return spans.active && !request.batched
+      ? runTraced(request, { abort, clock }, loadSpan(cache, refresh))
+      : runLoader(request, { abort, clock });
   }
 
   async #shareFailure(flight: Flight, lease: Lease, error: unknown): Promise<void> {

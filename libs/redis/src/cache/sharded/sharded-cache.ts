@@ -3,7 +3,7 @@
  * near cache, so that one that dies takes only its share with it; this routes by the slot of the key, and brings
  * what concerns all to all. See docs/sharding.md for what holds while shards come and go.
  */
-import type { Key, Ttl } from '../../connection/index.js';
+import type { Key, RedisClient, Ttl } from '../../connection/index.js';
 import { type Duration, inBatches, parsePositiveDuration, type Timer } from '../../core/index.js';
 import { BatchLoader, type ManyLoader } from '../loading/batch-loader.js';
 import type { CacheContract, CacheValue } from '../cache-contract.js';
@@ -52,6 +52,15 @@ export interface ShardedStatus {
   readonly epoch: number | undefined;
   readonly shards: Readonly<Record<string, ShardStatus>>;
   readonly move: MoveStatus | undefined;
+}
+
+/** Where the values of a shard lie. */
+export interface ShardHome {
+  readonly id: string;
+  readonly client: RedisClient;
+  readonly generation: string;
+  /** Of the values of that generation. */
+  readonly namespace: string;
 }
 
 export interface ShardedStats extends CacheStats {
@@ -187,7 +196,7 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
     loader: ManyLoader<T>,
     options: LoadOptions = {},
   ): Promise<(T | undefined)[]> {
-    const batch = new BatchLoader(loader, keys.length, this.#slots);
+    const batch = new BatchLoader(loader, keys.length, { slots: this.#slots, cache: this.name });
     const answers = keys.map(async (key, index) => {
       const decided = (): void => batch.decided(index);
       try {
@@ -269,6 +278,23 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
     const shard = this.shardFor(key) ?? '';
     const explanation = await this.#reading(key, (cache) => cache.explain(key));
     return { ...explanation, shard };
+  }
+
+  /** The servers in use, and what stands on them; none while this process may not act by what it knows. */
+  homes(): readonly ShardHome[] {
+    const { view } = this.#fleet.membership;
+    if (view === undefined) return [];
+    return view.ids.flatMap((id) => {
+      const [shard, record] = [this.#fleet.shards.get(id), view.record(id)];
+      if (shard === undefined || shard.suspect || record?.state !== 'up') return [];
+      const { generation } = record;
+      return [{ id, client: shard.client, generation, namespace: this.#fleet.keys.values(generation) }];
+    });
+  }
+
+  /** All caches of the namespace that were asked for so far, this one among them. */
+  get caches(): ReadonlyMap<string, ShardedCache> {
+    return this.#group.caches;
   }
 
   stats(): ShardedStats {

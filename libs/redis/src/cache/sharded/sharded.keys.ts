@@ -10,11 +10,15 @@ export class ShardedKeys {
   readonly members: string;
   /** Told when the topology has changed. */
   readonly channel: string;
+  /** Beginning of the keys of all generations. */
+  readonly generations: string;
   readonly #namespace: string;
 
   constructor(namespace: string) {
-    const root = `${namespace.split(':').map(escapeSegment).join(':')}:${WIRE_VERSION}`;
+    const escaped = namespace.split(':').map(escapeSegment).join(':');
+    const root = `${escaped}:${WIRE_VERSION}`;
     this.#namespace = namespace;
+    this.generations = `${escaped}:s`;
     this.topology = `${root}:{shards}:topology`;
     this.members = `${root}:{shards}:members`;
     this.channel = `${root}:{shards}:changed`;
@@ -23,5 +27,20 @@ export class ShardedKeys {
   /** Of one generation of a shard: what an older one has stored has other keys. */
   values(generation: string): string {
     return `${this.#namespace}:${generation}`;
+  }
+
+  /** The generation a key belongs to; undefined for any other key. */
+  generationIn(key: string): string | undefined {
+    if (!key.startsWith(this.generations)) return undefined;
+    const rest = key.slice(this.generations.length - 1);
+    return /^(s[\da-z]{8}[\da-f]{6}):v1:(?:(?:cache|lease):[^:{}]+:\{[^{}]+\}|tag:\{[^{}]+\}|clock)$/u.exec(
+      rest,
+    )?.[1];
+  }
+
+  /** When a generation began, by the clock of the process that began it: its name tells. */
+  bornAt(generation: string): number | undefined {
+    const [, time] = /^s([\da-z]{8})[\da-f]{6}$/u.exec(generation) ?? [];
+    return time === undefined ? undefined : Number.parseInt(time, 36);
   }
 }
