@@ -11,6 +11,7 @@ import { cp, mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 const REPOSITORY = fileURLToPath(new URL('../', import.meta.url));
 /** What depends on Node or Nest. The fault tables and hunts are about Redis. */
@@ -79,7 +80,7 @@ async function runCell({ node, versions }, folder) {
       ? [process.execPath, vitest]
       : ['npx', ['-y', '-p', `node@${node}`, 'node', ...vitest]];
   const { code, stdout, stderr } = await run(program, args, folder);
-  const plain = stdout.replace(/\u001b\[[0-9;]*m/gu, '');
+  const plain = stripVTControlCharacters(stdout);
   const summary = /^ +Tests +(.+)$/mu.exec(plain)?.[1] ?? 'no test was run';
   if (code === 0) return { ok: true, said: summary };
   const failed = [...plain.matchAll(/^ FAIL +(.+)$/gmu)].map(([, what]) => `\n        ${what}`);

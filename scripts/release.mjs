@@ -51,7 +51,7 @@ const [{ filename, size, files }] = Object.values(
     ]),
   ),
 );
-const materials = billOf(manifest);
+const materials = billOf();
 writeFileSync(join(OUT, 'sbom.cdx.json'), materials);
 const sums = [filename, 'sbom.cdx.json'].map(
   (file) =>
@@ -68,9 +68,9 @@ if (publishing) show('npm', ['publish', join(OUT, filename), '--provenance', '--
 else console.log(`\nNothing was published. With an identity token: node scripts/release.mjs --publish`);
 
 /** Of what comes with the library: its dependencies and theirs. Peers are the application's. */
-function billOf(manifest) {
+function billOf() {
   const project = mkdtempSync(join(tmpdir(), 'anbar-release-'));
-  const { name, version, license, dependencies } = manifest;
+  const { license, dependencies } = manifest;
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name, version, license, dependencies }));
   run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund'], project);
   const bill = run('npm', ['sbom', '--sbom-format', 'cyclonedx'], project);

@@ -123,7 +123,7 @@ describe('the package', () => {
     expect(exports).toEqual({ ...Object.fromEntries(entries), './package.json': './package.json' });
   });
 
-  it('promises these names (`npx vitest run test/structure/house.spec.ts -u` after a change that is meant)', async () => {
+  it('promises these names (`npx vitest run test/structure/house.spec.ts -u` after a change that is meant)', { timeout: 240_000 }, async () => {
     await expect(publicApi(await doors())).toMatchFileSnapshot('./api.snapshot');
   });
 
