@@ -1,7 +1,7 @@
 /** Calls with thousands of keys fit through a connection of the default size, beside other callers. */
 import { expect, it, onTestFinished } from 'vitest';
 import { createRedis } from '@anbar/nestjs-redis';
-import { shared } from '../topology/index.js';
+import { shared, startStandalone } from '../topology/index.js';
 
 const COUNT = 3_000;
 
@@ -20,3 +20,24 @@ it(`${COUNT} keys at once, on the cache and on the adapter`, async () => {
   const loaded = await redis.cache.getOrSetMany(keys, (missing) => missing.map((_, i) => i));
   expect(loaded).toEqual(values);
 }, 60_000);
+
+it('many questions of one turn leave in two halves, each proven by itself; few in one', async () => {
+  const { url, process: server } = await startStandalone();
+  onTestFinished(() => server.stop());
+  const redis = createRedis({ url, timeout: '5s' }, {});
+  onTestFinished(() => redis.disconnect());
+  await redis.adapter.connect();
+  const ask = async (count: number): Promise<readonly string[]> => {
+    await server.admin('CONFIG', 'RESETSTAT');
+    await Promise.all(Array.from({ length: count }, (_, i) => redis.adapter.get(`k${i}`)));
+    const { cmdstat_mget: reads, cmdstat_echo: echoes } = await server.info('commandstats');
+    return [reads, echoes].map((line) => /calls=(?<calls>\d+)/u.exec(line ?? '')?.groups?.['calls'] ?? '0');
+  };
+  // Keys that are missing are asked for once more, one by one, unless the type is of no interest.
+  await redis.adapter.setMany(
+    Array.from({ length: 64 }, (_, i) => [`k${i}`, i] as const),
+    '1m',
+  );
+  expect(await ask(8)).toEqual(['1', '0']);
+  expect(await ask(64)).toEqual(['2', '2']);
+});

@@ -29,6 +29,12 @@ export interface WireOptions {
   readonly events: WireEvents;
 }
 
+/**
+ * From so many arguments on a turn leaves in two halves, each proven by an echo of its own: the server works on the
+ * second half while the answers of the first are read here. Below that the second echo costs more than it gains.
+ */
+const WORTH_HALVING = 32;
+
 type DriverStream = NonNullable<Parameters<Redis['sendCommand']>[1]>;
 
 export class Wire implements BatchOwner {
@@ -76,9 +82,15 @@ export class Wire implements BatchOwner {
     return this.#open && !this.#gone;
   }
 
-  /** Writes the requests of one turn at once. */
+  /** Writes the requests of one turn at once; many of them in two halves. */
   send(requests: readonly Request[]): void {
-    this.#write(planEntries(requests, this.#coalesce));
+    if (requests.length < 2 || weightOf(requests) < WORTH_HALVING) {
+      this.#write(planEntries(requests, this.#coalesce));
+      return;
+    }
+    const middle = Math.ceil(requests.length / 2);
+    this.#write(planEntries(requests.slice(0, middle), this.#coalesce), 'echo');
+    this.#write(planEntries(requests.slice(middle), this.#coalesce), 'echo');
   }
 
   /** Drops the socket at once and fails what is under way. Idempotent. */
@@ -151,8 +163,8 @@ export class Wire implements BatchOwner {
     if (!this.#open) this.end(this.#lastError ?? safeMessage(message));
   }
 
-  #write(entries: readonly Entry[]): void {
-    const batch = new Batch(entries, this.#proofFor(entries), this);
+  #write(entries: readonly Entry[], proof = this.#proofFor(entries)): void {
+    const batch = new Batch(entries, this.integrity ? proof : 'none', this);
     if (!this.usable) {
       batch.fail(notConnected('the connection is not open'));
       return;
@@ -222,6 +234,12 @@ export class Wire implements BatchOwner {
   #issue(command: WireCommand): void {
     void this.#redis.sendCommand(command.asDriverCommand(), this.#sink.asDriverStream());
   }
+}
+
+function weightOf(requests: readonly Request[]): number {
+  let weight = 0;
+  for (const { args } of requests) weight += args.length;
+  return weight;
 }
 
 /** Many small parts cost the socket more than one copy of them; larger ones are not copied. */

@@ -32,8 +32,11 @@ interface Waiting {
 /** Enough to matter, few enough not to hold the server up: about 0.2 ms of its time. */
 const MAX_KEYS = 128;
 
-/** From here on another one adds little to a call, and waiting for it only keeps the server idle. */
-const ENOUGH_KEYS = 64;
+/**
+ * From here on another one adds little to a call, and waiting for it only keeps the server idle: what comes after it
+ * goes with the next call, which the server works on while the answers of this one are read.
+ */
+const ENOUGH_KEYS = 32;
 const LONGEST_GATHERING_MS = 1;
 
 export class TakeBatch {
@@ -68,7 +71,7 @@ export class TakeBatch {
       this.#keysWaiting += items.length;
       if (this.#waiting.length === 1) this.#gather();
       // A full one has nothing to wait for.
-      else if (this.#keysWaiting >= MAX_KEYS) this.#flush();
+      else if (this.#keysWaiting >= ENOUGH_KEYS) this.#flush();
     });
   }
 
