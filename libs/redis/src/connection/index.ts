@@ -33,7 +33,7 @@ export {
   type TlsOptions,
 } from './connection.options.js';
 export { createAdapter, createClient, type ClientSurroundings } from './create-client.js';
-export { keySlot, SLOT_COUNT } from './key-slot.js';
+export { keySlot, SLOT_COUNT, tagSlot } from './key-slot.js';
 export { escapeSegment, toKey, type Key } from './key.js';
 export {
   clusterParams,

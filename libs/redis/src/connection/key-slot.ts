@@ -14,7 +14,11 @@ for (let byte = 0; byte < 256; byte += 1) {
 
 export function keySlot(key: Arg): number {
   if (Buffer.isBuffer(key)) return crc16(tagOfBytes(key)) % SLOT_COUNT;
-  const tag = tagOfText(String(key));
+  return tagSlot(tagOfText(String(key)));
+}
+
+/** The same for text that holds no hash tag, or is one. */
+export function tagSlot(tag: string): number {
   const crc = crc16OfAscii(tag);
   return (crc === NOT_ASCII ? crc16(Buffer.from(tag)) : crc) & (SLOT_COUNT - 1);
 }

@@ -6,7 +6,7 @@
  * the shares exact; filling them from the table before keeps a change minimal: a new shard takes slots from all
  * and nothing moves between the others. So a table has a past, and a fleet has to share it: `toText`.
  */
-import { keySlot, SLOT_COUNT } from '../../connection/index.js';
+import { SLOT_COUNT, tagSlot } from '../../connection/index.js';
 
 export interface SlotShare {
   /** Stable: not an address. */
@@ -24,10 +24,10 @@ const CLOSE = '%7D';
 /** The slot of a key as it stands in Redis; braces in it are escaped there. `{tag}` decides alone, if it is there. */
 export function slotOf(logicalKey: string): number {
   const open = logicalKey.indexOf(OPEN);
-  if (open === -1) return keySlot(logicalKey);
+  if (open === -1) return tagSlot(logicalKey);
   const start = open + OPEN.length;
   const close = logicalKey.indexOf(CLOSE, start);
-  return keySlot(close <= start ? logicalKey : logicalKey.slice(start, close));
+  return tagSlot(close <= start ? logicalKey : logicalKey.slice(start, close));
 }
 
 export class SlotTable {
