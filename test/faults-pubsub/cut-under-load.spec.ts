@@ -172,12 +172,12 @@ describe('a slow listener', LIMITS, () => {
     let before = 0;
     for (let i = 0; i < total; i += BATCH) {
       // What the first messages make the engine load and grow is none of theirs.
-      if (i === 1_000) before = memoryInUse();
+      if (i === 1_000) before = await memoryInUse();
       const batch = Array.from({ length: BATCH }, (_, k) => `${i + k} ${payload}`);
       await Promise.all(batch.map((text) => publisher.pubsub.publish('flood', text)));
       for (let taken = 0; taken < BATCH; taken += 1) await quick.next();
     }
-    const grown = memoryInUse() - before;
+    const grown = (await memoryInUse()) - before;
     const kept: string[] = [];
     while (kept.length < total - slow.dropped) kept.push(String((await slow.next()).value?.data));
     console.log(
@@ -208,11 +208,16 @@ describe('a slow listener', LIMITS, () => {
   });
 });
 
-/** What is left after a collection. */
-function memoryInUse(): number {
+/** The least of a few looks: buffers that nobody holds any more are given back a little after the collection. */
+async function memoryInUse(): Promise<number> {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
+  let least = Infinity;
+  for (let look = 0; look < 4; look += 1) {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { heapUsed, external } = process.memoryUsage();
+    least = Math.min(least, heapUsed + external);
+  }
+  return least;
 }

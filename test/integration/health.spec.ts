@@ -1,4 +1,5 @@
 /** What the health indicator says while Redis is in trouble: the right state in time, and an answer in time always. */
+import { createRequire } from 'node:module';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -20,6 +21,11 @@ import {
   type Standalone,
 } from '../topology/index.js';
 import { boot } from './boot.js';
+
+const load = createRequire(import.meta.url);
+/** Terminus 11 knows nothing between up and down. */
+const { version } = load('@nestjs/terminus/package.json') as { version: string };
+const DEGRADED = version.startsWith('11.') ? 'ok' : 'degraded';
 
 /** The state is right within this time after a fault, and no answer takes longer than the other. */
 const RIGHT_WITHIN_MS = 1_500;
@@ -270,7 +276,7 @@ describe('Terminus', () => {
     await redis.kill();
     await until(async () => (await indicator.check()).redis.status === 'down', { what: 'down' });
     await expect(ask()).rejects.toMatchObject({ status: 503 });
-    expect(await ask(['spare'])).toMatchObject({ status: 'degraded' });
+    expect(await ask(['spare'])).toMatchObject({ status: DEGRADED });
     await expect(ask(['default'])).rejects.toMatchObject({ status: 503 });
     await expect(ask(['nobody'])).rejects.toMatchObject({ status: 503 });
   });
@@ -289,7 +295,7 @@ describe('the routes', () => {
     expect(told.cacheControl).toBe('no-store');
     expect(await ask('/health/live')).toMatchObject({ status: 200 });
     const ready = await ask('/health/ready');
-    expect(ready).toMatchObject({ status: 200, body: { status: 'degraded' } });
+    expect(ready).toMatchObject({ status: 200, body: { status: DEGRADED } });
     expect(JSON.stringify(ready.body)).not.toContain('127.0.0.1');
   });
 

@@ -48,6 +48,30 @@ describe('ShardedCache in a Nest application', () => {
     );
   });
 
+  it('copies in one application follow what is changed in the other', async () => {
+    const [a = '', b = '', c = ''] = servers.urls;
+    const options: RedisModuleOptions = {
+      topology: 'embedded',
+      namespace: 'copies',
+      shards: { a: { url: a }, b: { url: b }, c: { url: c } },
+    };
+    const [one, other] = await Promise.all([boot(options), boot(options)]);
+    await Promise.all([one, other].map(({ cache }) => cache.connect({ timeout: '15s' })));
+    for (const key of ['followed:1', 'followed:2', 'followed:3', 'followed:4']) {
+      await one.cache.set(key, 'first');
+      const heldHere = async (): Promise<boolean> => {
+        let from: string | undefined;
+        await other.cache.get(key, { onOutcome: (outcome) => (from = outcome) });
+        return from === 'l1';
+      };
+      await until(heldHere, { what: `a copy of ${key}` });
+      await one.cache.set(key, 'second');
+      await until(async () => (await other.cache.get(key)) === 'second', { what: `the news of ${key}` });
+      await one.cache.delete(key);
+      await until(async () => (await other.cache.get(key)) === undefined, { what: `the end of ${key}` });
+    }
+  });
+
   it('without shards it is one shard on the default connection', async () => {
     const { cache } = await boot({ topology: 'embedded' });
     await cache.set('k', 1);

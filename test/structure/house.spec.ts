@@ -123,9 +123,13 @@ describe('the package', () => {
     expect(exports).toEqual({ ...Object.fromEntries(entries), './package.json': './package.json' });
   });
 
-  it('promises these names (`npx vitest run test/structure/house.spec.ts -u` after a change that is meant)', { timeout: 240_000 }, async () => {
-    await expect(publicApi(await doors())).toMatchFileSnapshot('./api.snapshot');
-  });
+  it(
+    'promises these names (`npx vitest run test/structure/house.spec.ts -u` after a change that is meant)',
+    { timeout: 240_000 },
+    async () => {
+      await expect(publicApi(await doors())).toMatchFileSnapshot('./api.snapshot');
+    },
+  );
 
   it('runs nothing when it is installed, and nor does what it brings', async () => {
     const manifests = await Promise.all(

@@ -59,8 +59,38 @@ export function denial(context: ExecutionContext, decision: RateDecision): Error
   const plain = (): Error => withoutStack(() => new RateLimitedException(decision, problem));
   if (kind === 'ws') return wsException(problem).then((error) => error ?? plain());
   if (kind === 'rpc') return rpcException(problem).then((error) => error ?? plain());
-  if (kind === 'http') setHeaders(context.getArgByIndex<object>(1), PROBLEM);
+  if (kind === 'http') nameProblem(context.getArgByIndex<object>(1));
   return plain();
+}
+
+interface ExpressResponse {
+  json: unknown;
+  writeHead: (...head: unknown[]) => unknown;
+  getHeader: (name: string) => unknown;
+  setHeader: (name: string, value: string) => unknown;
+}
+
+/**
+ * Before Nest 12 the adapter of Express gives every error that is an object the type of plain JSON, and logs a warning
+ * for each. So on Express the type is told when the head is written, to whatever went out as JSON.
+ */
+function nameProblem(response: object): void {
+  if (!isExpress(response)) {
+    setHeaders(response, PROBLEM);
+    return;
+  }
+  const { writeHead } = response;
+  response.writeHead = (...head) => {
+    const type = response.getHeader('Content-Type');
+    if (typeof type === 'string' && type.startsWith('application/json')) {
+      response.setHeader('Content-Type', type.replace('application/json', 'application/problem+json'));
+    }
+    return writeHead.apply(response, head);
+  };
+}
+
+function isExpress(response: object): response is ExpressResponse {
+  return 'json' in response && 'writeHead' in response && 'getHeader' in response;
 }
 
 /** A denial is no fault: where it came from tells nothing, and writing that down is most of what it costs. */
