@@ -278,16 +278,26 @@ describe('the built program', () => {
     other.close();
   });
 
-  it.concurrent.each([
-    [{ PORT: 'three' }, /^PORT is 'three', and no port: .*\n$/u],
-    [{ REDIS_URL: 'redis//app:planted-secret@host' }, /REDIS_URL/u],
-    [{ REDIS_URL: 'redis://app:planted-secret@host:99999' }, /REDIS_URL/u],
-    [{ DEMO_DATABASE: '/dev/null/shop.sqlite' }, /The database \/dev\/null\/shop\.sqlite can not be opened/u],
+  // What is planted may not stand in a title, which is printed.
+  it.concurrent.each<readonly [string, Record<string, string>, RegExp]>([
+    ['a port that is none', { PORT: 'three' }, /^PORT is 'three', and no port: .*\n$/u],
+    ['an address that is none', { REDIS_URL: 'redis//app:planted-secret@host' }, /REDIS_URL/u],
     [
+      'an address with an impossible port',
+      { REDIS_URL: 'redis://app:planted-secret@host:99999' },
+      /REDIS_URL/u,
+    ],
+    [
+      'a database that can not be',
+      { DEMO_DATABASE: '/dev/null/shop.sqlite' },
+      /The database \/dev\/null\/shop\.sqlite can not be opened/u,
+    ],
+    [
+      'a database that is something else',
       { DEMO_DATABASE: join(folder, 'not-a-database') },
       /not-a-database can not be opened .*DEMO_DATABASE=:memory:/u,
     ],
-  ])('with %o says what is wrong, once, without the password, and exits 1', async (env, told) => {
+  ])('with %s says what is wrong, once, without the password, and exits 1', async (_what, env, told) => {
     writeFileSync(join(folder, 'not-a-database'), 'a letter');
     const demo = start(['dist/main.js'], env);
     expect(await demo.ended()).toMatchObject({ code: 1 });
