@@ -138,7 +138,8 @@ module.exports = {
   forbidden: [...layers, ...everywhere].map((rule) => ({ ...rule, severity: 'error' })),
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)dist/' },
+    // Examples of the docs are written there while their test runs.
+    exclude: { path: '(^|/)(?:dist|\\.examples)/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
