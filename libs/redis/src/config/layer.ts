@@ -44,7 +44,8 @@ export interface Layer {
 
 const SENTINEL_PORT = 26_379;
 
-const FIELD_OF: Readonly<Partial<Record<VariableName, Field>>> = {
+/** The variables that are options of the same meaning. */
+export const FIELDS = {
   REDIS_URL: 'url',
   REDIS_HOST: 'host',
   REDIS_PORT: 'port',
@@ -64,7 +65,9 @@ const FIELD_OF: Readonly<Partial<Record<VariableName, Field>>> = {
   REDIS_CONNECT: 'connect',
   REDIS_TIMEOUT: 'timeout',
   REDIS_CONNECT_TIMEOUT: 'connectTimeout',
-};
+} as const satisfies Readonly<Partial<Record<VariableName, Field>>>;
+
+const FIELD_OF: Readonly<Partial<Record<VariableName, Field>>> = FIELDS;
 
 export function environmentLayer({ given, values }: EnvironmentReading): Layer {
   const faults: Fault[] = [];

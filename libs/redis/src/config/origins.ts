@@ -1,6 +1,7 @@
 /** Where each option was found: what an operator asks first when a setting is not what they thought. */
 import type { RedisModuleOptions } from '../redis.options.js';
 import type { VariableName } from './environment.js';
+import { FIELDS } from './layer.js';
 import { isBlock } from './option-rules.js';
 
 /** Paths of options, as `'cache.ttl'`; what is in neither is a default. */
@@ -10,28 +11,15 @@ export interface Origins {
 }
 
 const PATHS: Readonly<Record<VariableName, string>> = {
+  ...FIELDS,
   REDIS_URL: 'addresses',
   REDIS_HOST: 'addresses',
   REDIS_PORT: 'addresses',
   REDIS_CLUSTER_NODES: 'addresses',
   REDIS_SENTINELS: 'addresses',
   REDIS_SENTINEL_NAME: 'sentinel.name',
-  REDIS_TOPOLOGY: 'topology',
-  REDIS_USERNAME: 'username',
-  REDIS_PASSWORD: 'password',
-  REDIS_DB: 'db',
   REDIS_SENTINEL_USERNAME: 'sentinel.username',
   REDIS_SENTINEL_PASSWORD: 'sentinel.password',
-  REDIS_TLS: 'tls',
-  REDIS_TLS_CA: 'tls',
-  REDIS_TLS_CERT: 'tls',
-  REDIS_TLS_KEY: 'tls',
-  REDIS_TLS_SERVERNAME: 'tls',
-  REDIS_TLS_REJECT_UNAUTHORIZED: 'tls',
-  REDIS_READ_FROM: 'readFrom',
-  REDIS_CONNECT: 'connect',
-  REDIS_TIMEOUT: 'timeout',
-  REDIS_CONNECT_TIMEOUT: 'connectTimeout',
   REDIS_CACHE_TTL: 'cache.ttl',
   REDIS_SESSION_TTL: 'session.idle',
   REDIS_NAMESPACE: 'namespace',
