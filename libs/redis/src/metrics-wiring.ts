@@ -8,6 +8,7 @@ import {
   type MetricSource,
   type ResolvedMetrics,
   type Snapshot,
+  UNREADABLE_REASONS,
 } from './monitoring/index.js';
 import type { PubSub } from './pubsub/index.js';
 import type { RateLimiter } from './rate-limit/index.js';
@@ -33,20 +34,6 @@ type Kind = 'cache' | 'fallback' | 'sharded';
 const SLOTS = 16_384;
 const TASK_STATES = ['waiting', 'delayed', 'active', 'completed', 'failed'] as const;
 const LIMIT_SOURCES = ['store', 'lease', 'denial', 'local', 'open', 'closed'] as const;
-const UNREADABLE = [
-  'foreign',
-  'truncated',
-  'unknown-version',
-  'unknown-flags',
-  'unknown-serializer',
-  'unknown-compression',
-  'unknown-key',
-  'other-schema',
-  'plaintext-refused',
-  'checksum',
-  'forged',
-  'too-large',
-] as const;
 
 export function wireMetrics(engines: Measured): RedisMetrics {
   const { registry, config } = engines;
@@ -117,7 +104,7 @@ function countCodecs(snapshot: Snapshot, { caches }: CacheService): void {
     const { misses, decodedByKey, decodedPlaintext } = cache.codecStats();
     snapshot.total('codec_plaintext_total', {}, decodedPlaintext);
     for (const [reason, count] of Object.entries(misses)) {
-      const known = UNREADABLE.find((each) => each === reason) ?? 'other';
+      const known = UNREADABLE_REASONS.find((each) => each === reason) ?? 'other';
       snapshot.total('codec_unreadable_total', { reason: known }, count);
     }
     for (const [id, count] of Object.entries(decodedByKey))

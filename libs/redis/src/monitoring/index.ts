@@ -10,6 +10,7 @@ export {
 } from './health.js';
 export { RedisHealthModule, type RedisHealthModuleOptions } from './health.module.js';
 export { RedisHealthIndicator, type RedisHealthDetails, type RedisHealthOptions } from './redis.health.js';
+export { UNREADABLE_REASONS } from './metrics/catalogue-cache.js';
 export { METRICS, type MetricName } from './metrics/catalogue.js';
 export { eventSources } from './metrics/event-sources.js';
 export { type MetricDefinition, type MetricGroup } from './metrics/metric.js';

@@ -6,7 +6,7 @@ const CACHE = { cache: OPEN, kind: ['cache', 'fallback', 'sharded'] } as const;
 const KIND = ['kind'] as const;
 
 /** What an envelope that can not be read is refused for. */
-const UNREADABLE = [
+export const UNREADABLE_REASONS = [
   'foreign',
   'truncated',
   'unknown-version',
@@ -171,7 +171,7 @@ export const CACHE_METRICS = [
     type: 'counter',
     group: 'codec',
     help: 'Stored values that could not be read and counted as a miss, by reason.',
-    labels: { reason: UNREADABLE },
+    labels: { reason: UNREADABLE_REASONS },
   },
   {
     name: 'codec_decrypted_total',
