@@ -426,6 +426,7 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
     expect(runs['list']).toBe(2);
     // Stale for some milliseconds, and kept because it may stand in for an error.
     await twice(shop, '/shop/shaky');
+    await settled();
     expect(await asked('/shop/shaky', 'only-if-cached')).toEqual([504, null]);
     expect(await asked('/shop/shaky', 'only-if-cached, max-stale=30')).toEqual([200, 'STALE']);
     expect(await asked('/shop/shaky', 'max-stale')).toEqual([200, 'STALE']);
@@ -468,6 +469,7 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
   it('RFC 5861, 4: a stale answer is better than an error', async () => {
     const shop = await boot();
     await twice(shop, '/shop/shaky');
+    await settled();
     broken = true;
     const answer = await shop.get('/shop/shaky');
     expect([answer.status, answer.text]).toEqual([200, '{"fine":true}']);

@@ -25,7 +25,7 @@ export function freshness(entry: CacheEntry, now: number): Freshness {
   return entry.expiresAt === undefined || now < entry.expiresAt ? 'stale' : 'expired';
 }
 
-/** How long it has been stale, in milliseconds; 0 while it is fresh. */
-export function staleFor(entry: CacheEntry, now: number): number {
-  return entry.softExpiresAt === undefined ? 0 : Math.max(0, now - entry.softExpiresAt);
+/** Fresh, or stale for less than that: within 0 ms nothing stale is served, not even in its first millisecond. */
+export function isStaleWithin({ softExpiresAt }: CacheEntry, now: number, withinMs: number): boolean {
+  return softExpiresAt === undefined || now < softExpiresAt || now - softExpiresAt < withinMs;
 }
