@@ -1,5 +1,6 @@
 /** The raw ioredis client of the same address and login, for users who need the driver itself. */
-import { Cluster, Redis, type ClusterOptions } from 'ioredis';
+import type { ClusterOptions } from 'ioredis';
+import { Cluster, Redis } from './driver.js';
 import { CommandRefusedError } from './connection.errors.js';
 import type { Address, ResolvedConnection } from './connection.options.js';
 import { readPassword, type DriverOptions } from './driver-options.js';

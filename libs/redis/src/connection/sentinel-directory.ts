@@ -3,7 +3,7 @@
  * sentinel that has not heard of the failover yet still names the old primary, and is often the first to
  * answer.
  */
-import { Redis } from 'ioredis';
+import { Redis } from './driver.js';
 import { safeMessage, sleep, withDeadline } from '../core/index.js';
 import { fullJitter } from '../resilience/index.js';
 import type { Address, ResolvedConnection, ResolvedSentinel } from './connection.options.js';

@@ -3,7 +3,7 @@
  * server, the last one leaving unsubscribes. Whenever the connection was away, every listener is told of the
  * gap, because messages sent meanwhile are lost.
  */
-import { Redis, ReplyError } from 'ioredis';
+import { Redis, ReplyError } from './driver.js';
 import { safeMessage, telemetryChannel, withDeadline, type Clock, type Timer } from '../core/index.js';
 import { fullJitter, type Backoff } from '../resilience/index.js';
 import { ConnectionClosedError, NotConnectedError, RedisReplyError } from './connection.errors.js';

@@ -6,7 +6,7 @@
  * RESP2, because there invalidations come as messages of a channel. The payload is an array of keys, or nil
  * for a flush: ioredis' text event would join it with commas, so only its Buffer event is listened to.
  */
-import { Redis } from 'ioredis';
+import { Redis } from './driver.js';
 import { safeMessage, withDeadline, type Clock, type Timer } from '../core/index.js';
 import type { DriverOptions } from './driver-options.js';
 import { reconnectDelay } from './reconnect-delay.js';

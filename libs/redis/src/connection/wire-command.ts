@@ -3,7 +3,7 @@
  * everyone: on the hot path they cost more than the rest of the call. Everything else is inherited from the
  * driver's class, so what a later version of it asks of a command is there.
  */
-import { Command, ReplyError } from 'ioredis';
+import { Command, ReplyError } from './driver.js';
 import type { Arg, RawReply } from './reply.js';
 
 /** The echo that ends a batch. */

@@ -6,7 +6,7 @@
  * place in the stream is proven (see batch.ts); otherwise the socket is dropped.
  */
 import { randomBytes } from 'node:crypto';
-import { Redis } from 'ioredis';
+import { Redis } from './driver.js';
 import { safeMessage, type Clock } from '../core/index.js';
 import { Batch, planEntries, type BatchOwner, type Entry, type Proof } from './batch.js';
 import type { DriverOptions } from './driver-options.js';
