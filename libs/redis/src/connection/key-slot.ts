@@ -12,6 +12,9 @@ for (let byte = 0; byte < 256; byte += 1) {
   TABLE[byte] = crc & 0xffff;
 }
 
+/** What a byte does to the sum when another one follows it, so that two are taken in one step. */
+const TABLE_OF_FIRST = TABLE.map((crc) => ((crc & 0xff) << 8) ^ (TABLE[crc >> 8] ?? 0));
+
 export function keySlot(key: Arg): number {
   if (Buffer.isBuffer(key)) return crc16(tagOfBytes(key)) % SLOT_COUNT;
   return tagSlot(tagOfText(String(key)));
@@ -39,13 +42,22 @@ function tagOfBytes(key: Buffer): Buffer {
 
 /** Every call of a cluster or of shards comes through here, so the text is walked once and not copied. */
 function crc16OfAscii(text: string): number {
+  const { length } = text;
   let crc = 0;
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    if (code > 127) return NOT_ASCII;
-    crc = step(crc, code);
+  let seen = 0;
+  let i = 0;
+  for (; i + 1 < length; i += 2) {
+    const first = text.charCodeAt(i);
+    const second = text.charCodeAt(i + 1);
+    seen |= first | second;
+    crc = (TABLE_OF_FIRST[((crc >> 8) ^ first) & 0xff] ?? 0) ^ (TABLE[(crc ^ second) & 0xff] ?? 0);
   }
-  return crc;
+  if (i < length) {
+    const last = text.charCodeAt(i);
+    seen |= last;
+    crc = step(crc, last);
+  }
+  return seen > 127 ? NOT_ASCII : crc;
 }
 
 function crc16(bytes: Uint8Array): number {

@@ -23,7 +23,10 @@ const CLOSE = '%7D';
 
 /** The slot of a key as it stands in Redis; braces in it are escaped there. `{tag}` decides alone, if it is there. */
 export function slotOf(logicalKey: string): number {
-  const open = logicalKey.indexOf(OPEN);
+  // Most keys hold nothing that was escaped, and a single sign is found several times as fast as three.
+  const escaped = logicalKey.indexOf('%');
+  if (escaped === -1) return tagSlot(logicalKey);
+  const open = logicalKey.indexOf(OPEN, escaped);
   if (open === -1) return tagSlot(logicalKey);
   const start = open + OPEN.length;
   const close = logicalKey.indexOf(CLOSE, start);
