@@ -253,9 +253,11 @@ export class Link implements Carrier {
     this.#queue.push(request);
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    // Runs when the present callback and every promise continuation it woke are through: all that asked in
-    // this turn leaves together, and a lone request does not wait for anything.
-    process.nextTick(this.#flush);
+    // Where answers are still awaited others are at work, whose sockets the loop may yet read in this turn: a request
+    // of theirs leaves with this one, for a write costs more than what is in it.
+    if (this.#wire !== undefined && this.#wire.inFlight > 0) this.#clock.turn(this.#flush);
+    // A lone request does not wait for anything but the present callback and the promise continuations it woke.
+    else process.nextTick(this.#flush);
   }
 
   readonly #flush = (): void => {
