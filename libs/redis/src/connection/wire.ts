@@ -223,6 +223,8 @@ export class Wire implements BatchOwner {
       const batch = this.#oldest;
       if (batch === undefined) return;
       this.#oldest = batch.next;
+      // One that has grown old would hold the next one, and that the next: none of them would be young when it dies.
+      batch.next = undefined;
       if (this.#oldest === undefined) this.#newest = undefined;
       this.#inFlight -= batch.size;
       const unclear = batch.deliver();
