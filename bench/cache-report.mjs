@@ -34,6 +34,9 @@ const TITLES = {
   miss: 'miss, load and fill: every key is new',
 };
 
+/** In the order they are run; what fills the server comes last. */
+export const SCENARIOS = Object.keys(TITLES);
+
 /** What `node --cpu-prof` shows; to be looked at again when the code changes. */
 const EXPLANATION = [
   '## Where the time goes',
@@ -42,8 +45,8 @@ const EXPLANATION = [
   '',
   '- **Hit in memory:** the key made and looked up (a third), the clocks read for expiry (a fifth), the promise and',
   '  its caller (a fifth). Redis is not asked, and only the promise and three short-lived objects are made.',
-  '- **Hit in Redis:** `JSON.parse` a quarter, writing to the socket an eighth, the checksum a twelfth, reading the',
-  '  reply a twelfth. All callers of a turn share one `MGET`, so they wait together for one answer: on a machine',
+  '- **Hit in Redis:** `JSON.parse` a quarter, writing to the socket, the checksum and reading the reply a fifteenth',
+  '  each, collecting garbage a twentieth. All callers of a turn share one `MGET`, so they wait together for one answer: on a machine',
   '  whose processors are taken, that wait is what the rate shows.',
   '- **`set`:** serialising and checksum a quarter, writing to the socket a sixth; on the server a script of two',
   '  commands instead of one, since storing has to end the lease of whoever is loading.',
@@ -83,8 +86,9 @@ export function reportOf({ runs, verdicts, memory, concurrency, loads: [before, 
     '',
     `Values of 1 KB, ${concurrency} callers at once. Ours with everything on: fences, tracking, deep-frozen values,`,
     'checksums. bentocache 1.6.1 with memory, Redis and its bus; cacheable 2.5.0 with memory and @keyv/redis;',
-    'cache-manager 7.2.9 over keyv, in memory or on @keyv/redis; ioredis 6; lru-cache 11. Contestants take turns',
-    'in slices of a quarter of a second; a ratio is the median over the rounds, beside it the middle half of them.',
+    'cache-manager 7.2.9 over keyv, in memory or on @keyv/redis; ioredis 6; lru-cache 11. Each library has a process of',
+    'its own; contestants take turns in slices of a quarter of a second. A ratio is the median over the rounds, beside',
+    'it the middle half of them.',
     '',
     disturbance(before, after),
     '',

@@ -6,23 +6,14 @@
  * warns of ratios that are more than a quarter below the committed ones, `--gates` fails when one is not met,
  * `--only=l1-get,set` runs some scenarios, `--rounds=3` is for a quick look.
  */
-import { execFile } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { loadTypescript } from '../test/topology/load-typescript.mjs';
-import {
-  bareDrivers,
-  openBento,
-  book,
-  openCacheable,
-  openManager,
-  KEYS,
-  loadRivals,
-  ours,
-  TTL,
-  TTL_MS,
-} from './cache-field.mjs';
-import { GATES, judge, MEMORY_SUBJECTS, regressions, reportOf } from './cache-report.mjs';
+import { loadRivals } from './cache-field.mjs';
+import { GATES, judge, MEMORY_SUBJECTS, regressions, reportOf, SCENARIOS } from './cache-report.mjs';
 import { load as loadOfMachine } from './machine.mjs';
 import { compare } from './slices.mjs';
 
@@ -31,183 +22,38 @@ const EVIDENCE = new URL('../docs/evidence/bench-cache.md', import.meta.url);
 /** Operations between two looks at the clock, where an operation takes less than the look. */
 const STRIDE_IN_MEMORY = 32;
 
-const key = (i) => `book:${i % KEYS}`;
-const tagged = (i) => `tagged:${i % KEYS}`;
-const value = book(1);
-const load = async () => value;
+const LIBRARIES = ['anbar', 'bentocache', 'cacheable', 'cache-manager', 'ioredis', 'lru-cache'];
+const CONTESTANT = fileURLToPath(new URL('./cache-contestant.mjs', import.meta.url));
 
-/** Everybody holds the same books, and has read each once, so that their first tier is warm. */
-async function fill(set, get) {
-  for (let i = 0; i < KEYS; i += 1) await set(key(i), book(i));
-  for (let i = 0; i < KEYS; i += 1) await get(key(i));
-}
-
-async function openField(rivals, url) {
-  const tiered = ours(url, 'anbar-tiered');
-  const remote = ours(url, 'anbar-remote', { cache: { l1: false } });
-  await tiered.connect();
-  await remote.connect();
-  const field = {
-    tiered: tiered.cache,
-    remote: remote.cache,
-    bare: bareDrivers(url),
-    bento: openBento(rivals, url, { l1: true, l2: true, bus: true }),
-    bentoWithoutBus: openBento(rivals, url, { l1: true, l2: true, bus: false }),
-    bentoRemote: openBento(rivals, url, { l1: false, l2: true, bus: false }),
-    cacheable: openCacheable(rivals, url, 'both'),
-    cacheableRemote: openCacheable(rivals, url, 'l2'),
-    manager: openManager(rivals, url, 'l1'),
-    managerRemote: openManager(rivals, url, 'l2'),
-    lru: new rivals.LRUCache({ max: 200_000, ttl: TTL_MS }),
-    async close() {
-      field.bare.plain.disconnect();
-      field.bare.auto.disconnect();
-      await Promise.all([tiered.disconnect(), remote.disconnect()]);
-      await Promise.allSettled(
-        [field.bento, field.bentoWithoutBus, field.bentoRemote].map((each) => each.disconnectAll()),
-      );
-      await Promise.allSettled(
-        [field.cacheable, field.cacheableRemote, field.manager, field.managerRemote].map((each) =>
-          each.disconnect(),
-        ),
-      );
-    },
-  };
-  await warmUp(field);
+/** One after the other, for each fills a cache. */
+async function openField(url) {
+  const field = [];
+  for (const library of LIBRARIES) {
+    const child = fork(CONTESTANT, [library, url]);
+    const [ways] = await Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(([code]) => Promise.reject(new Error(`${library} ended with ${code}`))),
+    ]);
+    field.push({ child, ways });
+  }
   return field;
 }
 
-async function warmUp(field) {
-  const { auto } = field.bare;
-  for (const cache of [field.tiered, field.remote]) {
-    await fill(
-      (name, held) => cache.set(name, held, TTL),
-      (name) => cache.get(name),
-    );
-    for (let i = 0; i < KEYS; i += 1) await cache.set(tagged(i), book(i), { ttl: TTL, tags: ['shelf:7'] });
-    for (let i = 0; i < KEYS; i += 1) await cache.get(tagged(i));
-    // What L1 takes in depends on tracking standing, which takes a moment after the first read.
-    for (let i = 0; i < KEYS; i += 1) await Promise.all([cache.get(key(i)), cache.get(tagged(i))]);
-  }
-  for (const cache of [field.bento, field.bentoWithoutBus, field.bentoRemote]) {
-    await fill(
-      (name, held) => cache.set({ key: name, value: held, ttl: TTL }),
-      (name) => cache.get({ key: name }),
-    );
-    for (let i = 0; i < KEYS; i += 1)
-      await cache.set({ key: tagged(i), value: book(i), ttl: TTL, tags: ['shelf:7'] });
-    for (let i = 0; i < KEYS; i += 1) await cache.get({ key: tagged(i) });
-  }
-  for (const cache of [field.cacheable, field.cacheableRemote, field.manager, field.managerRemote]) {
-    await fill(
-      (name, held) => cache.set(name, held, TTL_MS),
-      (name) => cache.get(name),
-    );
-  }
-  await fill(
-    (name, held) => auto.set(`bare:${name}`, JSON.stringify(held), 'PX', TTL_MS),
-    (name) => auto.get(`bare:${name}`),
+/** Whoever takes part in a scenario, by the name of the way it does. */
+function contestantsOf(field, scenario) {
+  const all = field.flatMap(({ child, ways }) =>
+    (ways[scenario] ?? []).map((who) => [
+      who,
+      { slice: (options) => told(child, { scenario, who, ...options }) },
+    ]),
   );
-  for (let i = 0; i < KEYS; i += 1) field.lru.set(key(i), book(i));
+  return Object.fromEntries(all);
 }
 
-/** Each miss has a key of its own. */
-function counting(operation) {
-  let count = 0;
-  return () => operation((count += 1));
-}
-
-function scenarios(field) {
-  const { tiered, remote, bare, bento, bentoWithoutBus, bentoRemote, cacheable, manager, lru } = field;
-  const { cacheableRemote, managerRemote } = field;
-  const { plain, auto } = bare;
-  const unguarded = (driver, prefix) => async (n) => {
-    const name = `${prefix}:${n}`;
-    const found = await driver.get(name);
-    if (found !== null) return JSON.parse(found);
-    const loaded = await load();
-    await driver.set(name, JSON.stringify(loaded), 'PX', TTL_MS);
-    return loaded;
-  };
-  return {
-    'l1-get': {
-      stride: STRIDE_IN_MEMORY,
-      contestants: {
-        anbar: (i) => tiered.get(key(i)),
-        bentocache: (i) => bento.get({ key: key(i) }),
-        'bentocache, no bus': (i) => bentoWithoutBus.get({ key: key(i) }),
-        cacheable: (i) => cacheable.get(key(i)),
-        'cache-manager': (i) => manager.get(key(i)),
-        'bare lru-cache': async (i) => lru.get(key(i)),
-      },
-    },
-    'l1-getOrSet': {
-      stride: STRIDE_IN_MEMORY,
-      contestants: {
-        anbar: (i) => tiered.getOrSet(key(i), load),
-        bentocache: (i) => bento.getOrSet({ key: key(i), factory: load }),
-        cacheable: (i) => cacheable.getOrSet(key(i), load),
-        'cache-manager': (i) => manager.wrap(key(i), load),
-      },
-    },
-    'l1-tagged': {
-      stride: STRIDE_IN_MEMORY,
-      contestants: {
-        'anbar, untagged': (i) => tiered.get(key(i)),
-        'anbar, tagged': (i) => tiered.get(tagged(i)),
-        'bentocache, untagged': (i) => bento.get({ key: key(i) }),
-        'bentocache, tagged': (i) => bento.get({ key: tagged(i) }),
-      },
-    },
-    'l2-get': {
-      contestants: {
-        anbar: (i) => remote.get(key(i)),
-        bentocache: (i) => bentoRemote.get({ key: key(i) }),
-        cacheable: (i) => cacheableRemote.get(key(i)),
-        'cache-manager': (i) => managerRemote.get(key(i)),
-        ioredis: async (i) => JSON.parse(await plain.get(`bare:${key(i)}`)),
-        'ioredis, auto-pipelined': async (i) => JSON.parse(await auto.get(`bare:${key(i)}`)),
-      },
-    },
-    'l2-getOrSet': {
-      contestants: {
-        anbar: (i) => remote.getOrSet(key(i), load),
-        bentocache: (i) => bentoRemote.getOrSet({ key: key(i), factory: load }),
-        cacheable: (i) => cacheableRemote.getOrSet(key(i), load),
-        'cache-manager': (i) => managerRemote.wrap(key(i), load),
-      },
-    },
-    'l2-tagged': {
-      contestants: {
-        'anbar, untagged': (i) => remote.get(key(i)),
-        'anbar, tagged': (i) => remote.get(tagged(i)),
-        'bentocache, untagged': (i) => bentoRemote.get({ key: key(i) }),
-        'bentocache, tagged': (i) => bentoRemote.get({ key: tagged(i) }),
-      },
-    },
-    set: {
-      contestants: {
-        anbar: (i) => tiered.set(`set:${i % KEYS}`, value, TTL),
-        bentocache: (i) => bento.set({ key: `set:${i % KEYS}`, value, ttl: TTL }),
-        'bentocache, no bus': (i) => bentoWithoutBus.set({ key: `set:${i % KEYS}`, value, ttl: TTL }),
-        cacheable: (i) => cacheable.set(`set:${i % KEYS}`, value, TTL_MS),
-        'cache-manager': (i) => managerRemote.set(`set:${i % KEYS}`, value, TTL_MS),
-        'ioredis, auto-pipelined': (i) =>
-          auto.set(`bare:set:${i % KEYS}`, JSON.stringify(value), 'PX', TTL_MS),
-      },
-    },
-    miss: {
-      contestants: {
-        anbar: counting((n) => tiered.getOrSet(`miss:${n}`, load, { ttl: TTL })),
-        'anbar, no L1': counting((n) => remote.getOrSet(`miss:${n}`, load, { ttl: TTL })),
-        bentocache: counting((n) => bento.getOrSet({ key: `miss:${n}`, factory: load, ttl: TTL })),
-        'ioredis GET + SET': counting(unguarded(plain, 'bare:miss:plain')),
-        'ioredis GET + SET, auto-pipelined': counting(unguarded(auto, 'bare:miss:auto')),
-      },
-      // Each of them leaves what it has stored.
-      afterwards: () => plain.flushdb(),
-    },
-  };
+async function told(child, question) {
+  child.send(question);
+  const [answer] = await once(child, 'message');
+  return answer;
 }
 
 /** One process per contestant, so that none counts what another has left. */
@@ -228,8 +74,7 @@ function option(name) {
 }
 
 async function main() {
-  const rivals = await loadRivals();
-  if (rivals === undefined) {
+  if ((await loadRivals()) === undefined) {
     console.error('The rivals are not installed; run `npm ci --prefix bench` once and try again.');
     process.exitCode = 2;
     return;
@@ -240,14 +85,15 @@ async function main() {
   const before = loadOfMachine();
   const { startStandalone } = await loadTypescript('./index.ts');
   const server = await startStandalone();
-  const field = await openField(rivals, server.url);
+  const field = await openField(server.url);
   const runs = new Map();
-  for (const [name, { contestants, stride, afterwards }] of Object.entries(scenarios(field))) {
+  for (const name of SCENARIOS) {
     if (!wanted(name)) continue;
+    const stride = name.startsWith('l1-') ? STRIDE_IN_MEMORY : 1;
+    const contestants = contestantsOf(field, name);
     runs.set(name, await compare(contestants, { concurrency: CONCURRENCY, rounds, stride }));
-    await afterwards?.();
   }
-  await field.close();
+  for (const { child } of field) child.disconnect();
   const memory = wanted('memory') ? await measureMemory(server.url) : [];
   await server.stop();
   const verdicts = GATES.flatMap((gate) => judge(gate, runs));
@@ -267,5 +113,3 @@ async function main() {
 }
 
 await main();
-// Some rivals keep timers and sockets of their own for a while.
-process.exit();
