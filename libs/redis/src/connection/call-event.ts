@@ -21,7 +21,7 @@ export class CallEvent implements TelemetryEvent {
     this.durationMs = request.answeredAt - request.startedAt;
     this.outcome = outcome;
     const { attempt, script, error } = request;
-    const command = script === undefined ? wordOf(request.name, WORDS) : wordOf(script, SCRIPTS);
+    const command = script === undefined ? COMMANDS.of(request.name) : SCRIPTS.of(script);
     this.attributes =
       error === undefined
         ? { command, attempts: attempt }
@@ -29,18 +29,32 @@ export class CallEvent implements TelemetryEvent {
   }
 }
 
-const WORDS = new Map<string, string>();
-const SCRIPTS = new Map<string, string>();
 const MOST_WORDS = 500;
 
 /** `get`, or `lua:cache.fill`; made once for each there is, since a new text would have to be hashed every time. */
-function wordOf(name: string, words: Map<string, string>): string {
-  const known = words.get(name);
-  if (known !== undefined) return known;
-  const word = words === SCRIPTS ? `lua:${name}` : name.toLowerCase();
-  if (words.size < MOST_WORDS) words.set(name, word);
-  return word;
+class Words {
+  readonly #make: (name: string) => string;
+  readonly #known = new Map<string, string>();
+  /** Calls of one kind mostly come together. */
+  #lastName = '';
+  #lastWord = '';
+
+  constructor(make: (name: string) => string) {
+    this.#make = make;
+  }
+
+  of(name: string): string {
+    if (name === this.#lastName) return this.#lastWord;
+    const word = this.#known.get(name) ?? this.#make(name);
+    if (this.#known.size < MOST_WORDS) this.#known.set(name, word);
+    this.#lastName = name;
+    this.#lastWord = word;
+    return word;
+  }
 }
+
+const COMMANDS = new Words((name) => name.toLowerCase());
+const SCRIPTS = new Words((name) => `lua:${name}`);
 
 /** The first word of what Redis has answered, a stable code, or a name: never a text. */
 function failureOf(error: Error): string {

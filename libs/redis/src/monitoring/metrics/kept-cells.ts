@@ -5,13 +5,24 @@ export class KeptCells<Each> {
   readonly #find: (first: string, second: string) => Each;
   readonly #kept = new Map<string, Map<string, Each>>();
   #size = 0;
+  /** Whoever is counted is mostly counted again at once. */
+  #lastFirst: string | undefined;
+  #lastSecond: string | undefined;
+  #lastCell: Each | undefined;
 
   constructor(find: (first: string, second: string) => Each) {
     this.#find = find;
   }
 
   at(first: string, second: string): Each {
-    return this.#kept.get(first)?.get(second) ?? this.#look(first, second);
+    if (this.#lastCell !== undefined && first === this.#lastFirst && second === this.#lastSecond) {
+      return this.#lastCell;
+    }
+    const cell = this.#kept.get(first)?.get(second) ?? this.#look(first, second);
+    this.#lastFirst = first;
+    this.#lastSecond = second;
+    this.#lastCell = cell;
+    return cell;
   }
 
   #look(first: string, second: string): Each {
