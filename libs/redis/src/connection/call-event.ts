@@ -1,7 +1,42 @@
-/** What is told of a call, once it is over. It is built for every call while somebody listens, so it is cheap. */
+/**
+ * What is told of a call, once it is over: an event to whoever follows the channel, and the call itself, without a thing
+ * being made for it, to those who count them all.
+ */
 import type { TelemetryEvent } from '../core/index.js';
 import { RedisReplyError } from './connection.errors.js';
-import type { Request } from './request.js';
+
+/** Good only while it is told of. */
+export interface FinishedCall {
+  /** In upper case. */
+  readonly name: string;
+  /** The name of the script it ran, if it did. */
+  readonly script: string | undefined;
+  /** How often it was sent. */
+  readonly attempt: number;
+  /** Monotonic milliseconds, as below. */
+  readonly startedAt: number;
+  readonly answeredAt: number;
+  /** What it was rejected with. */
+  readonly error: Error | undefined;
+}
+
+/** Of all connections of this process, by the name of the client. */
+export interface CallListener {
+  finished(client: string, call: FinishedCall): void;
+  /** It is sent again. */
+  retried(client: string): void;
+}
+
+/** Nearly always one, or none. */
+export let callListeners: readonly CallListener[] = [];
+
+/** The returned function stops listening. */
+export function onCalls(listener: CallListener): () => void {
+  callListeners = [...callListeners, listener];
+  return () => {
+    callListeners = callListeners.filter((each) => each !== listener);
+  };
+}
 
 interface CallAttributes extends Readonly<Record<string, string | number>> {
   readonly command: string;
@@ -15,23 +50,23 @@ export class CallEvent implements TelemetryEvent {
   readonly outcome: string;
   readonly attributes: CallAttributes;
 
-  constructor(what: 'command' | 'retry', client: string, request: Request, outcome: string) {
+  constructor(what: 'command' | 'retry', client: string, call: FinishedCall, outcome: string) {
     this.name = what === 'command' ? 'connection.command' : 'connection.retry';
     this.subject = client;
-    this.durationMs = request.answeredAt - request.startedAt;
+    this.durationMs = call.answeredAt - call.startedAt;
     this.outcome = outcome;
-    const { attempt, script, error } = request;
-    const command = script === undefined ? COMMANDS.of(request.name) : SCRIPTS.of(script);
+    const { attempt, error } = call;
+    const command = commandOf(call);
     this.attributes =
       error === undefined
         ? { command, attempts: attempt }
-        : { command, attempts: attempt, error: failureOf(error) };
+        : { command, attempts: attempt, error: causeOf(error) };
   }
 }
 
 const MOST_WORDS = 500;
 
-/** `get`, or `lua:cache.fill`; made once for each there is, since a new text would have to be hashed every time. */
+/** Made once for each there is, since a new text would have to be hashed every time. */
 class Words {
   readonly #make: (name: string) => string;
   readonly #known = new Map<string, string>();
@@ -56,8 +91,13 @@ class Words {
 const COMMANDS = new Words((name) => name.toLowerCase());
 const SCRIPTS = new Words((name) => `lua:${name}`);
 
+/** `get`, or `lua:cache.fill`. */
+export function commandOf({ name, script }: FinishedCall): string {
+  return script === undefined ? COMMANDS.of(name) : SCRIPTS.of(script);
+}
+
 /** The first word of what Redis has answered, a stable code, or a name: never a text. */
-function failureOf(error: Error): string {
+export function causeOf(error: Error): string {
   if (error instanceof RedisReplyError) return error.kind;
   const code: unknown = Reflect.get(error, 'code');
   return typeof code === 'string' ? code : error.name;

@@ -1,3 +1,4 @@
+export { causeOf, commandOf, onCalls, type CallListener, type FinishedCall } from './call-event.js';
 export {
   leftoverRule,
   leftoverScript,

@@ -15,7 +15,7 @@ import {
 } from '../core/index.js';
 import { fullJitter, RetryBudget, type Backoff } from '../resilience/index.js';
 import { crowdedOut, failedCall, lateCall } from './call-errors.js';
-import { CallEvent } from './call-event.js';
+import { CallEvent, callListeners } from './call-event.js';
 import { assertShareable, traitsOf } from './command-table.js';
 import type { ResolvedConnection } from './connection.options.js';
 import { ConnectFailedError, ConnectionClosedError, RedisReplyError } from './connection.errors.js';
@@ -362,6 +362,8 @@ export class ResilientClient implements RedisClient, RequestOwner {
     if (!this.#budget.tryTake()) return false;
     request.attempt += 1;
     request.failure = failure;
+    for (const listener of callListeners) listener.retried(this.name);
+    if (this.#telemetry.active) request.answeredAt = this.#clock.now();
     this.#publish(request, 'retry', failure.kind);
     // Until the pause is over the deadline keeper alone may settle it.
     this.#clock.after(delayMs, () => this.#attempt(request), { keepAlive: true });
@@ -414,7 +416,10 @@ export class ResilientClient implements RedisClient, RequestOwner {
     request.settled = true;
     request.detach?.();
     this.#keeper.remove(request);
-    if (this.#telemetry.active) this.#publish(request, 'command', outcome);
+    if (callListeners.length === 0 && !this.#telemetry.active) return;
+    if (request.answeredAt === 0 || outcome !== 'ok') request.answeredAt = this.#clock.now();
+    for (const listener of callListeners) listener.finished(this.name, request);
+    this.#publish(request, 'command', outcome);
   }
 
   /** One listener per signal, however many calls it serves: Node warns of a leak beyond ten. */
@@ -522,7 +527,6 @@ export class ResilientClient implements RedisClient, RequestOwner {
 
   #publish(request: Request, what: 'command' | 'retry', outcome: string): void {
     if (!this.#telemetry.active) return;
-    if (request.answeredAt === 0 || outcome !== 'ok') request.answeredAt = this.#clock.now();
     this.#telemetry.publish(new CallEvent(what, this.name, request, outcome));
   }
 }

@@ -1,6 +1,13 @@
 /** Figures of connections: their state as it is, and what happens on them. */
-import type { BreakerView, ClientStatus, RedisClient } from '../../connection/index.js';
-import { onTelemetry, type TelemetryEvent } from '../../core/index.js';
+import {
+  causeOf,
+  commandOf,
+  onCalls,
+  type BreakerView,
+  type ClientStatus,
+  type FinishedCall,
+  type RedisClient,
+} from '../../connection/index.js';
 import { COMMAND_ERRORS } from './catalogue-connection.js';
 import { KeptCells } from './kept-cells.js';
 import type { Meter, MetricSource } from './metric-source.js';
@@ -100,7 +107,7 @@ export function breakerSource(clients: readonly RedisClient[]): MetricSource {
 }
 
 /** Every call is heard of here; so it is one look-up and a few additions. */
-export function commandSource(clients: readonly RedisClient[]): MetricSource {
+export function commandSource(clients: readonly RedisClient[], listen = onCalls): MetricSource {
   return {
     group: 'command',
     listen(meter) {
@@ -114,28 +121,23 @@ export function commandSource(clients: readonly RedisClient[]): MetricSource {
         meter.counter('command_errors_total', { client, error: OTHER });
         meter.counter('retries_total', { client, outcome: 'retried' });
       }
-      return onTelemetry('connection', (event) => {
-        if (event.name === 'connection.command') {
-          const command = event.attributes?.['command'];
-          const cell = durations.at(event.subject, typeof command === 'string' ? command : OTHER);
-          cell.observe((event.durationMs ?? 0) / 1_000);
-          if (event.outcome !== 'ok' || event.attributes?.['attempts'] !== 1) countUnusual(meter, event);
-        } else if (event.name === 'connection.retry') {
-          meter.count('retries_total', { client: event.subject, outcome: 'retried' });
-        }
+      return listen({
+        finished(client, call) {
+          durations.at(client, commandOf(call)).observe((call.answeredAt - call.startedAt) / 1_000);
+          if (call.error !== undefined || call.attempt > 1) countUnusual(meter, client, call);
+        },
+        retried: (client) => meter.count('retries_total', { client, outcome: 'retried' }),
       });
     },
   };
 }
 
-function countUnusual(meter: Meter, { subject: client, outcome, attributes }: TelemetryEvent): void {
-  const failed = outcome !== 'ok';
-  if (failed) {
-    const error = ERRORS[String(attributes?.['error'])] ?? OTHER;
-    meter.count('command_errors_total', { client, error });
+function countUnusual(meter: Meter, client: string, { error, attempt }: FinishedCall): void {
+  if (error !== undefined) {
+    meter.count('command_errors_total', { client, error: ERRORS[causeOf(error)] ?? OTHER });
   }
-  if (Number(attributes?.['attempts']) > 1)
-    meter.count('retries_total', { client, outcome: failed ? 'exhausted' : 'recovered' });
+  if (attempt > 1)
+    meter.count('retries_total', { client, outcome: error === undefined ? 'recovered' : 'exhausted' });
 }
 
 function stateOf(view: BreakerView): 'closed' | 'open' | 'half_open' | 'isolated' | 'off' {
