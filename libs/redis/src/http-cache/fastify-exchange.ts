@@ -44,7 +44,7 @@ export class FastifyExchange implements Exchange {
   }
 
   answered(name: string): OutgoingHttpHeader | undefined {
-    return this.#reply.getHeader(name) ?? this.#reply.raw.getHeader(name);
+    return this.#reply.getHeader(name);
   }
 
   setHeader(name: string, value: string): void {
