@@ -215,10 +215,10 @@ class ReadEntry implements CacheEntry {
   readonly loadMs: number;
   readonly negative: boolean;
   readonly tags: readonly string[];
-  readonly tagKeys: CacheEntry['tagKeys'];
+  readonly #keys: CacheKeys;
+  #tagKeys: CacheEntry['tagKeys'];
 
   constructor(entry: Entry, value: unknown, keys: CacheKeys) {
-    const { tags } = entry;
     this.value = entry.negative ? null : value;
     this.createdAt = entry.createdAt;
     this.softExpiresAt = entry.softExpiresAt;
@@ -226,8 +226,15 @@ class ReadEntry implements CacheEntry {
     this.clock = entry.clock;
     this.loadMs = entry.loadMs;
     this.negative = entry.negative;
-    this.tags = tags;
-    this.tagKeys = tags.length === 0 ? undefined : { madeBy: keys, keys: keys.tags(tags) };
+    this.tags = entry.tags;
+    this.#keys = keys;
+  }
+
+  /** Only a near cache asks for them, and then for each hit. */
+  get tagKeys(): CacheEntry['tagKeys'] {
+    if (this.#tagKeys !== undefined || this.tags.length === 0) return this.#tagKeys;
+    this.#tagKeys = { madeBy: this.#keys, keys: this.#keys.tags(this.tags) };
+    return this.#tagKeys;
   }
 }
 
