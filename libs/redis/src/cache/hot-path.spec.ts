@@ -244,6 +244,22 @@ describe('a load', () => {
     expect(inside).toEqual([true, true, false, false]);
   });
 
+  it('is over for what it has left behind, also while other loads go on', async () => {
+    const { client } = watchedClient();
+    const cache = new CacheService({ client, namespace: 'hot' });
+    onTestFinished(() => cache.disconnect());
+    let end: (value: number) => void = () => undefined;
+    const other = cache.getOrSet('other', () => new Promise<number>((resolve) => (end = resolve)));
+    let left: Promise<boolean> | undefined;
+    await cache.getOrSet('k', () => {
+      left = new Promise((resolve) => setTimeout(() => resolve(isInsideLoad()), 20));
+      return 1;
+    });
+    expect(await left).toBe(false);
+    end(2);
+    expect(await other).toBe(2);
+  });
+
   it('hands out a signal that is one, also to those who copy the context', async () => {
     const { client } = watchedClient();
     const cache = new CacheService({ client, namespace: 'hot' });

@@ -18,17 +18,31 @@ export type LoadResult =
     }
   | { readonly kind: 'failed'; readonly error: unknown };
 
-/** The keys that are being loaded around the running code, the innermost last. */
-const loading = new AsyncLocalStorage<readonly string[]>();
+/** A load, for the code that its loader runs; what the loader has left behind still sees it when it is over. */
+interface LoadScope {
+  readonly key: string;
+  /** The load it is part of. */
+  readonly around: LoadScope | undefined;
+  over: boolean;
+}
+
+const loading = new AsyncLocalStorage<LoadScope>();
 
 /** A load for a key inside a load of the same key would wait for itself. */
 export function isLoadingAround(key: string): boolean {
-  return loading.getStore()?.includes(key) === true;
+  return isWithin((scope) => scope.key === key);
 }
 
 /** Inside a loader: it holds a place under the cap already, and waiting for another could be for ever. */
 export function isInsideLoad(): boolean {
-  return loading.getStore() !== undefined;
+  return isWithin(() => true);
+}
+
+function isWithin(fits: (scope: LoadScope) => boolean): boolean {
+  for (let scope = loading.getStore(); scope !== undefined; scope = scope.around) {
+    if (!scope.over && fits(scope)) return true;
+  }
+  return false;
 }
 
 /** Work that outlives whoever starts it does not count as part of their load. */
@@ -76,12 +90,14 @@ export function runLoader(
   const decisions = new Decisions(tags);
   const startedAt = clock.now();
   return new Promise((resolve) => {
+    const scope: LoadScope = { key: request.key, around: loading.getStore(), over: false };
     let timer: Timer | undefined;
     let left = false;
     const end = (result: LoadResult): void => {
       if (left) return;
       left = true;
       timer?.cancel();
+      scope.over = true;
       leave();
       resolve(result);
     };
@@ -96,13 +112,14 @@ export function runLoader(
     // What has arrived while the loop was busy still counts, so a turn is given before it is too late.
     const expire = (): void => clock.turn(() => abort.expire(timedOut(hardTimeoutMs)));
     if (Number.isFinite(hardTimeoutMs)) timer = clock.after(hardTimeoutMs, expire, { keepAlive: true });
-    inScope(request, contextOf(request, abort, decisions)).then(succeed, fail);
+    const context = contextOf(request, abort, decisions);
+    inScope(scope, () => request.loader(context)).then(succeed, fail);
   });
 }
 
-async function inScope(request: LoadRequest, context: LoadContext): Promise<unknown> {
-  const scope = [...(loading.getStore() ?? []), request.key];
-  return loading.run(scope, () => request.loader(context));
+/** A loader that throws at once is one that fails. */
+async function inScope(scope: LoadScope, load: () => unknown): Promise<unknown> {
+  return loading.run(scope, load);
 }
 
 let running = 0;
@@ -113,7 +130,7 @@ function enter(): void {
 
 /**
  * On Node before 24 a context that is followed makes every promise of the process dearer, so it is followed only
- * while loaders run. What one of them has left behind counts as outside from then on.
+ * while loaders run.
  */
 function leave(): void {
   running -= 1;
