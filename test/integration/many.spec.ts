@@ -41,3 +41,26 @@ it('many questions of one turn leave in two halves, each proven by itself; few i
   expect(await ask(8)).toEqual(['1', '0']);
   expect(await ask(64)).toEqual(['2', '2']);
 });
+
+it('what different callbacks of one turn ask leaves together, once something is under way', async () => {
+  const { url, process: server } = await startStandalone();
+  onTestFinished(() => server.stop());
+  const redis = createRedis({ url, timeout: '5s' }, {});
+  onTestFinished(() => redis.disconnect());
+  await redis.adapter.setMany(
+    Array.from({ length: 6 }, (_, i) => [`k${i}`, i] as const),
+    '1m',
+  );
+  await server.admin('CONFIG', 'RESETSTAT');
+  // As the sockets of six clients that are read one after the other: each callback is followed by its own ticks.
+  const asked = Array.from(
+    { length: 6 },
+    (_, i) =>
+      new Promise((resolve) => {
+        setImmediate(() => resolve(redis.adapter.get(`k${i}`)));
+      }),
+  );
+  expect(await Promise.all(asked)).toEqual([0, 1, 2, 3, 4, 5]);
+  const { cmdstat_get: alone, cmdstat_mget: together } = await server.info('commandstats');
+  expect([alone, together].map((line) => /calls=(\d+)/u.exec(line ?? '')?.[1])).toEqual(['1', '1']);
+});

@@ -203,7 +203,7 @@ function toFound(decoded: Decoded, bytes: Buffer, keys: CacheKeys): Found | unde
 
 /**
  * A class, and no literal: of literals V8 learns by place how long they live. Once those of a near cache had lived long,
- * it would make all of them among the old ones, with what they hold, those of a cache without memory too: there a third
+ * it would make all of them among the old ones, with what they hold, those of a cache without memory too: there a sixth
  * of the time went into collecting them.
  */
 class ReadEntry implements CacheEntry {
