@@ -14,4 +14,5 @@ const READS = 1_000;
 const reader = Object.create(String.prototype) as object;
 let found = 0;
 for (let i = 0; i < READS; i += 1) if (reader.constructor === String) found += 1;
+
 export { Cluster, Command, Redis, ReplyError };

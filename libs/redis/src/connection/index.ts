@@ -1,4 +1,4 @@
-export { causeOf, commandOf, onCalls, type CallListener, type FinishedCall } from './call-event.js';
+export { causeOf, commandOf, onCalls, type CallListener, type FinishedCall } from './finished-call.js';
 export {
   leftoverRule,
   leftoverScript,

@@ -15,9 +15,10 @@ import {
 } from '../core/index.js';
 import { fullJitter, RetryBudget, type Backoff } from '../resilience/index.js';
 import { crowdedOut, failedCall, lateCall } from './call-errors.js';
-import { CallEvent, callListeners } from './call-event.js';
+import { CallEvent } from './call-event.js';
 import { assertShareable, traitsOf } from './command-table.js';
 import type { ResolvedConnection } from './connection.options.js';
+import { isHeard, tellFinished, tellRetried } from './finished-call.js';
 import { ConnectFailedError, ConnectionClosedError, RedisReplyError } from './connection.errors.js';
 import { DeadlineKeeper } from './deadline-keeper.js';
 import { notConnected, type Failure } from './failure.js';
@@ -362,7 +363,7 @@ export class ResilientClient implements RedisClient, RequestOwner {
     if (!this.#budget.tryTake()) return false;
     request.attempt += 1;
     request.failure = failure;
-    for (const listener of callListeners) listener.retried(this.name);
+    tellRetried(this.name);
     if (this.#telemetry.active) request.answeredAt = this.#clock.now();
     this.#publish(request, 'retry', failure.kind);
     // Until the pause is over the deadline keeper alone may settle it.
@@ -416,9 +417,9 @@ export class ResilientClient implements RedisClient, RequestOwner {
     request.settled = true;
     request.detach?.();
     this.#keeper.remove(request);
-    if (callListeners.length === 0 && !this.#telemetry.active) return;
+    if (!isHeard() && !this.#telemetry.active) return;
     if (request.answeredAt === 0 || outcome !== 'ok') request.answeredAt = this.#clock.now();
-    for (const listener of callListeners) listener.finished(this.name, request);
+    tellFinished(this.name, request);
     this.#publish(request, 'command', outcome);
   }
 
