@@ -17,7 +17,7 @@ const SPEC = String.raw`\.spec\.ts$`;
 const ROOT_FILE = `${LIBRARY}[^/]+\\.ts$`;
 const DOORS = [`${LIBRARY}index\\.ts$`, `${LIBRARY}[^/]+/index\\.ts$`];
 const NEST_EDGE =
-  '[.](module|guard|interceptor|decorator|controller|middleware|explorer|health|tokens)([.]spec)?[.]ts$';
+  '[.](module|guard|interceptor|decorator|controller|middleware|explorer|health|logger|tokens)([.]spec)?[.]ts$';
 
 const rooms = Object.keys(TABLE);
 

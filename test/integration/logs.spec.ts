@@ -1,5 +1,5 @@
 /** What is logged: one line for each change, fields for loggers that write JSON, and never a key or a value. */
-import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+import { ConsoleLogger, Logger, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 import {
@@ -11,7 +11,7 @@ import {
   ShardedCache,
   type RedisModuleOptions,
 } from '@anbar/nestjs-redis';
-import { linesTo, writesJson } from '@anbar/nestjs-redis/monitoring';
+import { linesTo, openLines, writesJson } from '@anbar/nestjs-redis/monitoring';
 import { startStandalone, until } from '../topology/index.js';
 
 interface Line {
@@ -19,6 +19,10 @@ interface Line {
   readonly context: string;
   readonly message: string;
   readonly params?: Readonly<Record<string, unknown>>;
+}
+
+interface Written extends Omit<Line, 'message'> {
+  readonly message: string | Readonly<Record<string, unknown>>;
 }
 
 const OURS = new Set(['RedisModule', 'RedisCache', 'RedisCleanup']);
@@ -49,8 +53,16 @@ async function logging(
   return {
     app,
     text: () => written.join(''),
-    lines: () => written.map((line) => JSON.parse(line) as Line).filter(({ context }) => OURS.has(context)),
+    lines: () =>
+      written.map((line) => lineOf(JSON.parse(line) as Written)).filter(({ context }) => OURS.has(context)),
   };
+}
+
+/** Nest 11 knows no fields of a line: there the sentence and its fields are one object. */
+function lineOf({ message, ...line }: Written): Line {
+  if (typeof message === 'string') return { ...line, message };
+  const { message: sentence, ...params } = message;
+  return { ...line, message: textOf(sentence), params };
 }
 
 function textOf(field: unknown): string {
@@ -225,8 +237,29 @@ it('sees by the logger whether fields are written', () => {
   const heard: unknown[][] = [];
   const hear = (...said: unknown[]): void => void heard.push(said);
   const logger = { log: hear, warn: hear, debug: hear, verbose: hear };
-  linesTo(logger, true).warn('a', { event: 'e' });
-  linesTo(logger, false).warn('b', { event: 'e' });
-  linesTo(logger, true).log('c');
-  expect(heard).toEqual([['a', { event: 'e' }], ['b'], ['c']]);
+  linesTo(logger, 'behind').warn('a', { event: 'e' });
+  linesTo(logger, 'nowhere').warn('b', { event: 'e' });
+  linesTo(logger, 'within').warn('c', { event: 'e' });
+  linesTo(logger, 'behind').log('d');
+  linesTo(logger, 'within').log('e');
+  expect(heard).toEqual([['a', { event: 'e' }], ['b'], [{ message: 'c', event: 'e' }], ['d'], ['e']]);
+});
+
+it('writes one line for what it says, whatever Nest makes of several arguments', () => {
+  const written: string[] = [];
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    written.push(String(text));
+    return true;
+  });
+  const before: unknown = Reflect.get(Logger, 'staticInstanceRef');
+  onTestFinished(() => void Reflect.set(Logger, 'staticInstanceRef', before));
+  Logger.overrideLogger(new ConsoleLogger({ json: true }));
+  openLines('RedisModule', undefined).warn('it is lost', { event: 'connection.lost' });
+  expect(written).toHaveLength(1);
+  expect(lineOf(JSON.parse(written[0] ?? '') as Written)).toMatchObject({
+    level: 'warn',
+    context: 'RedisModule',
+    message: 'it is lost',
+    params: { event: 'connection.lost' },
+  });
 });

@@ -35,7 +35,7 @@ describe.each(PLATFORMS)('the route on %s', (platform) => {
       const served = await serve({ imports: [RedisMetricsModule.forRoot()] }, { platform });
       const { status, text, headers } = await served.get('/metrics');
       expect(status).toBe(200);
-      expect(headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/u);
+      expect(headers.get('content-type')).toMatch(/^text\/plain; (?:charset=utf-8; )?version=0\.0\.4/u);
       const figures = new Figures(text);
       expect(figures.value('connection_up', { client: 'default' })).toBe(1);
       expect(figures.value('build_info', { node: process.versions.node, topology: 'embedded' })).toBe(1);

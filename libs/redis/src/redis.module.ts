@@ -24,11 +24,11 @@ import { Engines } from './engines.js';
 import { LockService } from './lock/index.js';
 import {
   HealthMonitor,
-  linesTo,
+  isLevelLogged,
+  openLines,
   RedisHealthIndicator,
   RedisMetrics,
   StatsService,
-  writesJson,
   type LineLogger,
 } from './monitoring/index.js';
 import { reportConnections } from './connection-report.js';
@@ -138,7 +138,7 @@ export class RedisModule extends ConfigurableModuleClass implements OnModuleInit
       reportStates(this.#engines, this.#lines('RedisModule')),
       reportCache(config, {
         ...this.#lines('RedisCache'),
-        logs: (level) => Logger.isLevelEnabled(level),
+        logs: isLevelLogged,
       }),
       logCleanup(new Logger('RedisCleanup')),
     );
@@ -151,8 +151,7 @@ export class RedisModule extends ConfigurableModuleClass implements OnModuleInit
   }
 
   #lines(context: string): LineLogger {
-    const { logFields } = this.#engines.config;
-    return linesTo(new Logger(context), logFields ?? writesJson(Reflect.get(Logger, 'staticInstanceRef')));
+    return openLines(context, this.#engines.config.logFields);
   }
 }
 

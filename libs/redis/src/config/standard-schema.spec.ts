@@ -55,6 +55,13 @@ it('does not ask for a server: the code may name it', () => {
   expect(validate({ NODE_ENV: 'production', REDIS_PASSWORD: 'p' }).issues).toBeUndefined();
 });
 
+it('answers @nestjs/config 4 in its own way, with the same sentences', () => {
+  expect(redisEnvironmentSchema.validate({ REDIS_PORT: '7000' })).toEqual({ value: { REDIS_PORT: 7000 } });
+  const { error } = redisEnvironmentSchema.validate({ REDIS_PORT: '0', REDIS_DB: 'x' });
+  expect(error?.message).toMatch(/^REDIS_PORT: '0' is .*\nREDIS_DB: 'x' is /u);
+  expect(redisEnvironmentSchema.validate(undefined).error?.message).toBe('the environment is not an object');
+});
+
 it('is also a function that throws', () => {
   expect(validateRedisEnvironment({ REDIS_PORT: '7000' })).toEqual({ REDIS_PORT: 7000 });
   expect(() => validateRedisEnvironment({ REDIS_PORT: '0', REDIS_DB: 'x' })).toThrow(InvalidConfigError);

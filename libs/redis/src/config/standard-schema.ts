@@ -40,11 +40,16 @@ export interface RedisEnvironment {
   readonly REDIS_TLS_REJECT_UNAUTHORIZED?: boolean;
 }
 
+export interface RedisEnvironmentSchema extends StandardSchema<RedisEnvironment> {
+  /** As `@nestjs/config` 4, the one of Nest 11, asks a schema. */
+  validate(environment: unknown): { value: unknown; error?: Error };
+}
+
 /**
  * @example
  * ConfigModule.forRoot({ validationSchema: redisEnvironmentSchema })
  */
-export const redisEnvironmentSchema: StandardSchema<RedisEnvironment> = {
+export const redisEnvironmentSchema: RedisEnvironmentSchema = {
   '~standard': {
     version: 1,
     vendor: 'anbar',
@@ -53,6 +58,11 @@ export const redisEnvironmentSchema: StandardSchema<RedisEnvironment> = {
       const { output, faults } = check(value);
       return faults.length === 0 ? { value: output } : { issues: faults.map(asIssue) };
     },
+  },
+  validate(environment) {
+    const result = redisEnvironmentSchema['~standard'].validate(environment);
+    if (result.issues === undefined) return { value: result.value };
+    return { value: environment, error: new Error(result.issues.map(asSentence).join('\n')) };
   },
 };
 
@@ -91,6 +101,10 @@ function plainValues(values: EnvironmentValues): Readonly<Record<string, unknown
 
 function asIssue({ where, problem, hint }: Fault): StandardIssue {
   return { path: [where], message: hint === undefined ? problem : `${problem}; ${hint}` };
+}
+
+function asSentence({ path, message }: StandardIssue): string {
+  return path === undefined ? message : `${path.join('.')}: ${message}`;
 }
 
 /** Loaders hand in numbers and booleans too, when they have read them from a file of another kind. */

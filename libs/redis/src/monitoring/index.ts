@@ -26,7 +26,14 @@ export { registerMetrics, type MetricRegistry } from './metrics/prom-registry.js
 export { RedisMetrics, type MetricFamily, type RedisMetricsParts } from './metrics/redis-metrics.js';
 export { RedisMetricsModule, type RedisMetricsModuleOptions } from './metrics/redis-metrics.module.js';
 export { HEALTH_DEFAULTS, resolveHealth, type HealthOptions, type HealthSettings } from './health.options.js';
-export { linesTo, writesJson, type FieldLogger, type LineLogger, type LogFields } from './logs/log-lines.js';
+export {
+  linesTo,
+  type FieldLogger,
+  type FieldsPlace,
+  type LineLogger,
+  type LogFields,
+} from './logs/log-lines.js';
+export { isLevelLogged, openLines, writesJson } from './logs/nest.logger.js';
 export { NamespaceSampler, type KeyPlace, type NamespaceSamplerParts } from './stats/namespace-sampler.js';
 export { serverMemory } from './stats/server-memory.js';
 export { InvalidStatsOptionsError } from './stats/stats.errors.js';

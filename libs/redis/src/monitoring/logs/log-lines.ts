@@ -12,27 +12,29 @@ export interface LineLogger {
   readonly verbose: WriteLine;
 }
 
-/** As much of Nest's `Logger` as is used here; what follows the message is taken as its fields. */
+/** As much of Nest's `Logger` as is used here. */
 export interface FieldLogger {
-  log(line: string, ...fields: LogFields[]): void;
-  warn(line: string, ...fields: LogFields[]): void;
-  debug(line: string, ...fields: LogFields[]): void;
-  verbose(line: string, ...fields: LogFields[]): void;
+  log(line: string | LogFields, ...fields: LogFields[]): void;
+  warn(line: string | LogFields, ...fields: LogFields[]): void;
+  debug(line: string | LogFields, ...fields: LogFields[]): void;
+  verbose(line: string | LogFields, ...fields: LogFields[]): void;
 }
 
-/** A logger that writes text would print the fields behind the sentence, which says the same. */
-export function linesTo(logger: FieldLogger, withFields: boolean): LineLogger {
-  const fieldsOf = (fields?: LogFields): LogFields[] => (withFields && fields !== undefined ? [fields] : []);
-  return {
-    log: (line, fields) => logger.log(line, ...fieldsOf(fields)),
-    warn: (line, fields) => logger.warn(line, ...fieldsOf(fields)),
-    debug: (line, fields) => logger.debug(line, ...fieldsOf(fields)),
-    verbose: (line, fields) => logger.verbose(line, ...fieldsOf(fields)),
+/**
+ * Where a logger takes them: behind the sentence, or, where it would make a line of its own of whatever follows, in
+ * one object with it. One that writes text would print what the sentence says already.
+ */
+export type FieldsPlace = 'nowhere' | 'behind' | 'within';
+
+export function linesTo(logger: FieldLogger, place: FieldsPlace): LineLogger {
+  const say = (line: string, fields?: LogFields): [string | LogFields, ...LogFields[]] => {
+    if (fields === undefined || place === 'nowhere') return [line];
+    return place === 'behind' ? [line, fields] : [{ message: line, ...fields }];
   };
-}
-
-/** `new ConsoleLogger({ json: true })`. */
-export function writesJson(logger: unknown): boolean {
-  const options: unknown = Reflect.get(Object(logger), 'options');
-  return Reflect.get(Object(options), 'json') === true;
+  return {
+    log: (line, fields) => logger.log(...say(line, fields)),
+    warn: (line, fields) => logger.warn(...say(line, fields)),
+    debug: (line, fields) => logger.debug(...say(line, fields)),
+    verbose: (line, fields) => logger.verbose(...say(line, fields)),
+  };
 }
