@@ -3,10 +3,13 @@ import type { ClientStatus, RedisClient, Subscription, Tracking } from '../../co
 import { ShardUnavailableError } from './sharded.errors.js';
 
 export function createNowhere(): RedisClient {
-  const away = (): Promise<never> =>
-    Promise.reject(
-      new ShardUnavailableError('the shard is away', { hint: 'it is taken in again as soon as it answers' }),
-    );
+  // Every read of a shard that is away comes here: one refusal for all, as an error with its stack costs more than
+  // the rest of the read, and those who read other shards would wait for it.
+  const refusal = Promise.reject<never>(
+    new ShardUnavailableError('the shard is away', { hint: 'it is taken in again as soon as it answers' }),
+  );
+  refusal.catch(() => undefined);
+  const away = (): Promise<never> => refusal;
   const nothing = (): Promise<void> => Promise.resolve();
   const subscription: Subscription = { ready: Promise.resolve(), close: nothing };
   const tracking: Tracking = { state: 'lost', reason: 'the shard is away', close: nothing };
