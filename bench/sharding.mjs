@@ -194,7 +194,7 @@ const DEADLINE_MS = 250;
 const WATCH_MS = 3_000;
 const READERS = 8;
 /** How often it goes and comes back. */
-const OUTAGES = 5;
+const OUTAGES = 9;
 /** What is done to the server, and how it is undone; nothing is done to the first, for comparison. */
 const FAULTS = {
   none: [async () => {}, async () => {}],
