@@ -228,7 +228,7 @@ async function outage() {
         before: quantile(before.others, 0.99),
         during: quantile(during.others, 0.99),
         after: quantile(after.others, 0.99),
-        worst: Math.max(...during.away),
+        slowest: Math.max(...during.away),
         later: quantile(after.away, 0.99),
       });
       await end(dead);
@@ -240,7 +240,7 @@ async function outage() {
       `| ${fault} | ${middle(({ before }) => before)} ms | ${middle(({ during }) => during)} ms | ` +
         `**${middle(({ before, during }) => during / before)}** (${ratios.join(', ')}) | ` +
         `${middle(({ before, after }) => after / before)} | ` +
-        `${Math.max(...seen.map(({ worst }) => worst)).toFixed(2)} ms | ${middle(({ later }) => later)} ms |`,
+        `${Math.max(...seen.map(({ slowest }) => slowest)).toFixed(2)} ms | ${middle(({ later }) => later)} ms |`,
     );
     await cache.disconnect();
     await servers.stop();

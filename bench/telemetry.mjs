@@ -21,7 +21,7 @@ import { disturbance, load as loadOfMachine, machine, today } from './machine.mj
 
 const CONCURRENCY = 64;
 /** Processes of each kind, one after the other. */
-const GENERATIONS = 4;
+const GENERATIONS = 16;
 /** About once for each second of processor time. */
 const SLICES_PER_SCRAPE = 8;
 const EVIDENCE = new URL('../docs/evidence/bench-telemetry.md', import.meta.url);
@@ -179,7 +179,7 @@ function percent(share) {
 }
 
 async function main() {
-  const rounds = Number(process.argv.find((arg) => arg.startsWith('--rounds='))?.slice(9) ?? 9);
+  const rounds = Number(process.argv.find((arg) => arg.startsWith('--rounds='))?.slice(9) ?? 5);
   const before = loadOfMachine();
   const { startStandalone } = await loadTypescript('./index.ts');
   const server = await startStandalone();

@@ -92,8 +92,8 @@ function cacheBoard({ plain, rate, quantile, increase }) {
         { unit: 'ops' },
       ),
       lines(
-        'Time of a change',
-        [[quantile(0.95, 'cache_change_duration_seconds', ['op'], AT), '95 % {{op}}']],
+        'Time of an invalidation',
+        [[quantile(0.95, 'cache_invalidation_duration_seconds', [], AT), '95 %']],
         { unit: 's' },
       ),
       row('Loads'),

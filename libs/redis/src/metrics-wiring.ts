@@ -59,14 +59,14 @@ function cacheSources({ cache, fallback, sharded }: Measured): MetricSource[] {
     for (const [name, each] of sharded.caches) count('sharded', name, each.stats());
   };
   return [
-    { group: 'cache', collect: (snapshot) => all((...each) => countReads(snapshot, ...each)) },
+    { group: 'cache', collect: (snapshot) => all((...each) => countCalls(snapshot, ...each)) },
     { group: 'loader', collect: (snapshot) => all((...each) => countLoads(snapshot, ...each)) },
     { group: 'l1', collect: (snapshot) => countNear(snapshot, cache) },
     { group: 'codec', collect: (snapshot) => countCodecs(snapshot, cache) },
   ];
 }
 
-function countReads(snapshot: Snapshot, kind: Kind, cache: string, stats: CacheStats): void {
+function countCalls(snapshot: Snapshot, kind: Kind, cache: string, stats: CacheStats): void {
   const reads = (outcome: 'l1' | 'l2' | 'fallback' | 'stale' | 'miss', count: number): void =>
     snapshot.total('cache_requests_total', { cache, kind, outcome }, count);
   reads('l1', stats.l1Hits);
@@ -75,6 +75,8 @@ function countReads(snapshot: Snapshot, kind: Kind, cache: string, stats: CacheS
   reads('stale', stats.stale);
   reads('miss', stats.misses);
   snapshot.total('cache_negative_hits_total', { cache, kind }, stats.negative);
+  snapshot.total('cache_writes_total', { cache, kind, outcome: 'ok' }, stats.writes);
+  snapshot.total('cache_writes_total', { cache, kind, outcome: 'error' }, stats.failedWrites);
   snapshot.total('cache_failures_total', { cache, kind }, stats.failures);
 }
 

@@ -125,7 +125,8 @@ function connectionOf(client: RedisClient): ConnectionReport {
 
 function toFigures(stats: CacheStats): CacheFigures {
   const { hitRate, l1Hits, l2Hits, fallbackHits, stale, misses } = stats;
-  const { negative, loads, loadFailures, coalesced, refusedFills, unstorable, bypassed, failures } = stats;
+  const { negative, loads, loadFailures, coalesced, refusedFills, unstorable, bypassed } = stats;
+  const { writes, failedWrites, failures } = stats;
   return {
     hitRate,
     reads: l1Hits + l2Hits + fallbackHits + stale + misses,
@@ -139,6 +140,8 @@ function toFigures(stats: CacheStats): CacheFigures {
     refusedFills,
     unstorable,
     bypassed,
+    writes,
+    failedWrites,
     failures,
   };
 }

@@ -30,6 +30,10 @@ function record(): TelemetryEvent[] {
   return events;
 }
 
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
 const told = (events: readonly TelemetryEvent[]): string[] =>
   events.map(({ name, outcome, attributes }) =>
     [name, outcome, attributes?.['by']].filter((part) => part !== undefined).join(' '),
@@ -95,6 +99,41 @@ describe('events', () => {
       'cache.read miss',
       'cache.invalidate NOT_CONNECTED delete',
     ]);
+  });
+});
+
+describe('what is stored is counted', () => {
+  it('by set and after a load, and what Redis did not take, whether that is ignored or not', async () => {
+    const { cache, chaos } = open();
+    const ignoring = cache.namespace('ignoring', { onWriteError: 'ignore' });
+    const counted = (of: CacheService) => {
+      const { writes, failedWrites, failures } = of.stats();
+      return { writes, failedWrites, failures };
+    };
+    await cache.set('k', 1);
+    await cache.getOrSet('loaded', () => 2);
+    await until(() => cache.stats().writes === 2);
+    await cache.set('nothing', undefined);
+    expect(counted(cache)).toEqual({ writes: 2, failedWrites: 0, failures: 0 });
+
+    const events = record();
+    chaos.fail(new NotConnectedError('away'));
+    await expect(cache.set('k', 1)).rejects.toThrow(NotConnectedError);
+    expect(await ignoring.set('k', 1)).toBe(false);
+    expect(counted(cache)).toEqual({ writes: 2, failedWrites: 1, failures: 0 });
+    expect(counted(ignoring)).toEqual({ writes: 0, failedWrites: 1, failures: 1 });
+    expect(told(events)).toEqual(['cache.save NOT_CONNECTED set', 'cache.save NOT_CONNECTED set']);
+    await expect(ignoring.set('k', 1, { ttl: -1 })).rejects.toThrow(/ttl/iu);
+  });
+
+  it('and told of to nobody but those who listen to everything', async () => {
+    const { cache } = open();
+    const changes: string[] = [];
+    onTestFinished(onTelemetry('cache-changes', ({ name }) => void changes.push(name)));
+    await cache.set('k', 1);
+    await cache.get('k');
+    await cache.delete('k');
+    expect(changes).toEqual(['cache.invalidate']);
   });
 });
 

@@ -16,7 +16,7 @@ export interface EventDetail {
 }
 
 const channel = telemetryChannel('cache');
-/** All but reads once more, for those who count reads elsewhere: a hit in memory costs less than being told of it. */
+/** Invalidations, loads and errors once more, for those who count the rest elsewhere: a hit costs less than being told of. */
 const changes = telemetryChannel('cache-changes');
 
 export class CacheEvents {
@@ -26,26 +26,26 @@ export class CacheEvents {
     this.#subject = subject;
   }
 
-  /** Somebody listens to reads. */
+  /** Somebody listens to everything, reads and what is saved among it. */
   get active(): boolean {
     return channel.active;
   }
 
-  /** Somebody listens to what is not a read. */
+  /** Somebody listens to invalidations, loads and errors. */
   get changesActive(): boolean {
     return channel.active || changes.active;
   }
 
   tell(act: string, outcome: string, detail: EventDetail = NO_DETAIL): void {
-    const wanted = act === 'read' ? channel.active : this.changesActive;
-    if (!wanted) return;
+    const counted = act === 'read' || act === 'save';
+    if (!(counted ? channel.active : this.changesActive)) return;
     const event = new CacheEvent(`cache.${act}`, this.#subject, outcome, detail);
     channel.publish(event);
-    if (act !== 'read') changes.publish(event);
+    if (!counted) changes.publish(event);
   }
 }
 
-/** Metrics listen to every hit and look at no attribute: those are made for whoever reads them. */
+/** Its attributes are made for whoever reads them. */
 class CacheEvent implements TelemetryEvent {
   readonly name: string;
   readonly subject: string;

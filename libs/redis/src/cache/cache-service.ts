@@ -8,7 +8,7 @@ import { type Duration, inBatches, parseDuration, spans } from '../core/index.js
 import { BatchLoader, type ManyLoader } from './loading/batch-loader.js';
 import type { CacheContract, CacheValue } from './cache-contract.js';
 import { createEngine, type CacheEngine, type CacheSurroundings } from './cache-engine.js';
-import { CacheEvents, codeOf, type CacheAct } from './cache-events.js';
+import { CacheEvents, codeOf } from './cache-events.js';
 import { MemorySampler, type CacheMemory } from './cache-memory.js';
 import { InvalidCacheOptionsError } from './cache.errors.js';
 import { CACHE_DEFAULTS, resolveCache, ttlOf, type CacheOptions } from './cache.options.js';
@@ -104,7 +104,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
       report: (what, outcome, detail) => this.#events.tell(what, outcome, detail),
     });
     this.#memory = new MemorySampler(this.#engine);
-    this.#writer = new CacheWriter(this.#engine);
+    this.#writer = new CacheWriter(this.#engine, this.#events);
     this.#plainLoad = resolveLoad({}, settings);
   }
 
@@ -165,9 +165,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
 
   /** `undefined` is no value: nothing is stored and nothing removed. @returns whether it was stored */
   set(key: Key, value: Value, options: Ttl | CacheSetOptions = {}): Promise<boolean> {
-    return this.#told({ act: 'save', by: 'set', key }, () =>
-      this.#writer.set(key, value, setOptions(options)),
-    );
+    return this.#writer.set(key, value, setOptions(options));
   }
 
   /** Each is stored on its own: this is not a transaction. */
@@ -180,14 +178,13 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
 
   /** @returns whether there was something to delete */
   async delete(key: Key, options: { signal?: AbortSignal } = {}): Promise<boolean> {
-    const change = { act: 'invalidate', by: 'delete', key } as const;
-    return (await this.#told(change, () => this.#writer.remove([key], options.signal))) > 0;
+    const change = { by: 'delete', key };
+    return (await this.#invalidating(change, () => this.#writer.remove([key], options.signal))) > 0;
   }
 
   /** @returns how many there were */
   async deleteMany(keys: readonly Key[], options: { signal?: AbortSignal } = {}): Promise<number> {
-    const change = { act: 'invalidate', by: 'deleteMany' } as const;
-    return this.#told(change, () => this.#writer.remove(keys, options.signal));
+    return this.#invalidating({ by: 'deleteMany' }, () => this.#writer.remove(keys, options.signal));
   }
 
   async has(key: Key, options: { signal?: AbortSignal } = {}): Promise<boolean> {
@@ -262,17 +259,17 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
    */
   async invalidateTags(tags: string | readonly string[]): Promise<void> {
     const all = typeof tags === 'string' ? [tags] : tags;
-    await this.#told({ act: 'invalidate', by: 'tags' }, () => this.#writer.invalidateTags(all));
+    await this.#invalidating({ by: 'tags' }, () => this.#writer.invalidateTags(all));
   }
 
   /** Removes what begins with these segments, or with this string. @returns how many values there were */
   async deletePrefix(prefix: Key): Promise<number> {
-    return this.#told({ act: 'invalidate', by: 'prefix' }, () => this.#writer.removeUnder(prefix));
+    return this.#invalidating({ by: 'prefix' }, () => this.#writer.removeUnder(prefix));
   }
 
   /** Empties this cache: logically at once, then key by key. @returns how many values were removed */
   flush(): Promise<number> {
-    return this.#told({ act: 'invalidate', by: 'flush' }, () => this.#writer.flush());
+    return this.#invalidating({ by: 'flush' }, () => this.#writer.flush());
   }
 
   // -- expiry, counters, hashes -----------------------------------------------------------------------------
@@ -507,19 +504,19 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
     this.#events.tell('read', outcome, { key, durationMs: this.#since(startedAt) });
   }
 
-  /** Begins in the turn of the call, listened to or not. */
-  #told<T>(change: { act: CacheAct; by: string; key?: Key }, work: () => Promise<T>): Promise<T> {
-    const working = this.#traced(change, work);
+  /** An invalidation; it begins in the turn of the call, listened to or not. */
+  #invalidating<T>(change: { by: string; key?: Key }, work: () => Promise<T>): Promise<T> {
+    const working = this.#traced(change.by, work);
     if (!this.#events.changesActive) return working;
-    const { act, by, key } = change;
+    const { by, key } = change;
     // Those who count look at no key, so it is made for those who do.
     const full = key === undefined ? undefined : (): string => this.#engine.keys.value(key);
     const startedAt = this.#engine.clock.now();
     const tell = (outcome: string): void =>
-      this.#events.tell(act, outcome, { by, key: full, durationMs: this.#since(startedAt) });
+      this.#events.tell('invalidate', outcome, { by, key: full, durationMs: this.#since(startedAt) });
     return working.then(
       (result) => {
-        tell(act === 'save' && Object.is(result, false) ? 'nothing' : 'ok');
+        tell('ok');
         return result;
       },
       (error: unknown) => {
@@ -529,9 +526,8 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
     );
   }
 
-  /** Only what makes others load again is worth a span. */
-  #traced<T>({ act, by }: { act: CacheAct; by: string }, work: () => Promise<T>): Promise<T> {
-    if (act !== 'invalidate' || !spans.active) return work();
+  #traced<T>(by: string, work: () => Promise<T>): Promise<T> {
+    if (!spans.active) return work();
     const attributes = { 'cache.invalidated_by': by };
     return spans.around({ name: 'cache.invalidate', subject: this.name, attributes }, work);
   }

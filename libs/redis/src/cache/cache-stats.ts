@@ -24,6 +24,10 @@ export interface CacheStats {
   readonly unstorable: number;
   /** Loads that Redis never saw, because it failed. */
   readonly bypassed: number;
+  /** Values stored, by `set` or after a load. */
+  readonly writes: number;
+  /** Values that were not stored because of an error, ignored or not. */
+  readonly failedWrites: number;
   /** Calls to Redis that failed and were done without. */
   readonly failures: number;
   /** Hits, stale ones included, by all reads; 0 before the first. */
@@ -62,6 +66,8 @@ export class CacheCounters {
     refusedFills: 0,
     unstorable: 0,
     bypassed: 0,
+    writes: 0,
+    failedWrites: 0,
     failures: 0,
   };
 

@@ -1,6 +1,7 @@
 /** Storing and invalidating, and what a failure of Redis means for each. */
 import type { Key } from '../connection/index.js';
 import type { CacheEngine } from './cache-engine.js';
+import { codeOf, type CacheEvents } from './cache-events.js';
 import { ttlOf } from './cache.options.js';
 import { distinct, type CacheSetOptions } from './call.options.js';
 import { isCounter, type CacheEntry } from './store.js';
@@ -10,23 +11,44 @@ import { freshness } from './validity.js';
 /** Invalidations that keep overtaking a write: then it was stored, and rightly invalidated. */
 const STORE_ATTEMPTS = 3;
 
+/** Nobody is to be told how long it took. */
+const NEVER = -1;
 const NO_TAGS: readonly string[] = Object.freeze([]);
 
 export class CacheWriter {
   readonly #engine: CacheEngine;
+  readonly #events: CacheEvents;
 
-  constructor(engine: CacheEngine) {
+  constructor(engine: CacheEngine, events: CacheEvents) {
     this.#engine = engine;
+    this.#events = events;
   }
 
+  /** It is told of here, as whoever waited for it once more would add to what it costs. */
   async set(key: Key, value: unknown, options: CacheSetOptions): Promise<boolean> {
-    if (value === undefined) return false;
-    const { keys, settings } = this.#engine;
+    const { keys, settings, clock, counters } = this.#engine;
     const full = keys.value(key);
     const tags = options.tags === undefined ? NO_TAGS : distinct(options.tags);
     const ttlMs = options.ttl === undefined ? settings.ttlMs : ttlOf(options.ttl);
-    const storing = this.#store(full, { value, ttlMs, tags }, options.signal);
-    return settings.ignoreWriteErrors ? this.#unlessIgnored(false, () => storing) : storing;
+    const startedAt = this.#events.active ? clock.now() : NEVER;
+    try {
+      const stored = value !== undefined && (await this.#store(full, { value, ttlMs, tags }, options.signal));
+      if (stored) counters.add('writes');
+      this.#tellSaved(stored ? 'ok' : 'nothing', full, startedAt);
+      return stored;
+    } catch (error) {
+      counters.add('failedWrites');
+      this.#tellSaved(codeOf(error), full, startedAt);
+      if (!settings.ignoreWriteErrors) throw error;
+      counters.add('failures');
+      return false;
+    }
+  }
+
+  #tellSaved(outcome: string, key: string, startedAt: number): void {
+    if (startedAt === NEVER) return;
+    const durationMs = this.#engine.clock.now() - startedAt;
+    this.#events.tell('save', outcome, { by: 'set', key, durationMs });
   }
 
   async remove(keys: readonly Key[], signal: AbortSignal | undefined): Promise<number> {

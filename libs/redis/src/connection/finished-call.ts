@@ -82,10 +82,15 @@ class Words {
 
   of(name: string): string {
     if (name === this.#lastName) return this.#lastWord;
-    const word = this.#known.get(name) ?? this.#make(name);
-    if (this.#known.size < MOST_WORDS) this.#known.set(name, word);
+    const word = this.#known.get(name) ?? this.#learn(name);
     this.#lastName = name;
     this.#lastWord = word;
+    return word;
+  }
+
+  #learn(name: string): string {
+    const word = this.#make(name);
+    if (this.#known.size < MOST_WORDS) this.#known.set(name, word);
     return word;
   }
 }
@@ -94,7 +99,7 @@ const COMMANDS = new Words((name) => name.toLowerCase());
 const SCRIPTS = new Words((name) => `lua:${name}`);
 
 /** `get`, or `lua:cache.fill`. */
-export function commandOf({ name, script }: FinishedCall): string {
+export function commandOf({ name = '', script }: { name?: string; script?: string | undefined }): string {
   return script === undefined ? COMMANDS.of(name) : SCRIPTS.of(script);
 }
 

@@ -20,6 +20,8 @@ function figures(over: Partial<CacheFigures> = {}): CacheFigures {
     coalesced: 0,
     refusedFills: 0,
     unstorable: 0,
+    writes: 0,
+    failedWrites: 0,
     bypassed: 0,
     failures: 0,
     ...over,

@@ -166,10 +166,12 @@ export class OwnLoads {
       const asOf = flight.cut;
       if (await this.#fill(flight.key, entry, lease)) {
         cut = asOf;
+        counters.add('writes');
         this.#parts.report('save', 'ok', { key: flight.key, by: 'load' });
       } else counters.add('refusedFills');
     } catch (error) {
       const unstorable = Reflect.get(Object(error), 'code') === 'VALUE_UNSERIALIZABLE';
+      counters.add('failedWrites');
       counters.add(unstorable ? 'unstorable' : 'failures');
       if (unstorable) await this.#giveBack(flight.key, lease.token);
       this.#parts.report('not-stored', nameOf(error));

@@ -5,7 +5,7 @@ import { ShardUnavailableError } from './sharded.errors.js';
 export function createNowhere(): RedisClient {
   // Every read of a shard that is away comes here: one refusal for all, as an error with its stack costs more than
   // the rest of the read, and those who read other shards would wait for it.
-  const refusal = Promise.reject<never>(
+  const refusal = Promise.reject(
     new ShardUnavailableError('the shard is away', { hint: 'it is taken in again as soon as it answers' }),
   );
   refusal.catch(() => undefined);

@@ -17,6 +17,8 @@ export function addedStats(all: readonly CacheStats[]): CacheStats {
     refusedFills: add((each) => each.refusedFills),
     unstorable: add((each) => each.unstorable),
     bypassed: add((each) => each.bypassed),
+    writes: add((each) => each.writes),
+    failedWrites: add((each) => each.failedWrites),
     failures: add((each) => each.failures),
   };
   const hits = counts.l1Hits + counts.l2Hits + counts.fallbackHits + counts.stale;

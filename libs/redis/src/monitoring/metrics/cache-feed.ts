@@ -1,7 +1,6 @@
-/** Figures of caches that are told of as they happen; what is read is counted by the caches themselves. */
+/** Figures of caches that are told of as they happen; what is read and stored is counted by the caches themselves. */
 import { onTelemetry, type TelemetryEvent } from '../../core/index.js';
 import type { LabelsOf } from './catalogue.js';
-import { KeptCells } from './kept-cells.js';
 import type { Meter, MetricSource } from './metric-source.js';
 
 type Invalidation = LabelsOf<'cache_invalidations_total'>['by'];
@@ -19,38 +18,20 @@ const L1_SOURCES = ['tracking', 'bus', 'lost', 'refused'] as const;
 export function cacheSource(): MetricSource {
   return {
     group: 'cache',
-    listen(meter) {
-      const writes = new KeptCells((cache, outcome) =>
-        meter.counter('cache_writes_total', {
-          cache,
-          outcome: outcome === 'nothing' ? outcome : wordOf(outcome),
-        }),
-      );
-      const saved = meter.histogram('cache_change_duration_seconds', { op: 'save' });
-      return onTelemetry('cache-changes', (event) => {
-        const { name, subject, outcome = '', durationMs = 0 } = event;
-        if (name === 'cache.save') {
-          writes.at(subject, outcome).value += 1;
-          // What is stored after a load is told without its time.
-          if (durationMs > 0) saved.observe(durationMs / 1_000);
-        } else if (name === 'cache.invalidate') countInvalidation(meter, event);
-      });
-    },
+    listen: (meter) =>
+      onTelemetry('cache-changes', (event) => {
+        if (event.name === 'cache.invalidate') countInvalidation(meter, event);
+      }),
   };
 }
 
-/** The attributes of an event are made when they are looked at, so a save gets by without. */
 function countInvalidation(meter: Meter, event: TelemetryEvent): void {
   const { subject: cache, outcome = '', durationMs = 0, attributes } = event;
   const by = INVALIDATIONS[String(attributes?.['by'])];
   if (by === undefined) return;
   meter.count('cache_invalidations_total', { cache, by });
   meter.count('cache_invalidation_failures_total', { cache }, outcome === 'ok' ? 0 : 1);
-  meter.observe('cache_change_duration_seconds', { op: 'invalidate' }, durationMs / 1_000);
-}
-
-function wordOf(outcome: string): 'ok' | 'error' {
-  return outcome === 'ok' ? 'ok' : 'error';
+  meter.observe('cache_invalidation_duration_seconds', {}, durationMs / 1_000);
 }
 
 export function loaderSource(): MetricSource {

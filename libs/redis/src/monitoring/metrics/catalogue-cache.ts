@@ -52,7 +52,8 @@ export const CACHE_METRICS = [
     type: 'counter',
     group: 'cache',
     help: 'Values to be stored, by set or after a load, by what became of them.',
-    labels: { cache: OPEN, outcome: ['ok', 'nothing', 'error'] },
+    labels: { ...CACHE, outcome: ['ok', 'error'] },
+    asMet: KIND,
   },
   {
     name: 'cache_invalidations_total',
@@ -69,11 +70,11 @@ export const CACHE_METRICS = [
     labels: { cache: OPEN },
   },
   {
-    name: 'cache_change_duration_seconds',
+    name: 'cache_invalidation_duration_seconds',
     type: 'histogram',
     group: 'cache',
-    help: 'Time of a call that stores or invalidates, of all caches.',
-    labels: { op: ['save', 'invalidate'] },
+    help: 'Time of a call that invalidates, until nobody is given what was before it; of all caches.',
+    labels: {},
     buckets: CALL_SECONDS,
   },
   {

@@ -12,6 +12,7 @@ import { COMMAND_ERRORS } from './catalogue-connection.js';
 import { KeptCells } from './kept-cells.js';
 import type { Meter, MetricSource } from './metric-source.js';
 import { OTHER } from './label-guard.js';
+import type { HistogramCell } from './series.js';
 
 type CommandError = (typeof COMMAND_ERRORS)[number];
 
@@ -111,19 +112,22 @@ export function commandSource(clients: readonly RedisClient[], listen = onCalls)
   return {
     group: 'command',
     listen(meter) {
-      const durations = new KeptCells((client, command) =>
+      const durationsOf = (client: string, command: string): HistogramCell =>
         meter.histogram('command_duration_seconds', {
           client,
           command: COMMAND.test(command) ? command : OTHER,
-        }),
-      );
+        });
+      const commands = new KeptCells((client, name) => durationsOf(client, commandOf({ name })));
+      const scripts = new KeptCells((client, script) => durationsOf(client, commandOf({ script })));
       for (const { name: client } of clients) {
         meter.counter('command_errors_total', { client, error: OTHER });
         meter.counter('retries_total', { client, outcome: 'retried' });
       }
       return listen({
         finished(client, call) {
-          durations.at(client, commandOf(call)).observe((call.answeredAt - call.startedAt) / 1_000);
+          const { name, script } = call;
+          const durations = script === undefined ? commands.at(client, name) : scripts.at(client, script);
+          durations.observe((call.answeredAt - call.startedAt) / 1_000);
           if (call.error !== undefined || call.attempt > 1) countUnusual(meter, client, call);
         },
         retried: (client) => meter.count('retries_total', { client, outcome: 'retried' }),

@@ -5,8 +5,9 @@ export class KeptCells<Each> {
   readonly #find: (first: string, second: string) => Each;
   readonly #kept = new Map<string, Map<string, Each>>();
   #size = 0;
-  /** Whoever is counted is mostly counted again at once. */
+  /** Whoever is counted is mostly counted again at once, or one of the same row is. */
   #lastFirst: string | undefined;
+  #lastRow: Map<string, Each> | undefined;
   #lastSecond: string | undefined;
   #lastCell: Each | undefined;
 
@@ -15,11 +16,11 @@ export class KeptCells<Each> {
   }
 
   at(first: string, second: string): Each {
-    if (this.#lastCell !== undefined && first === this.#lastFirst && second === this.#lastSecond) {
-      return this.#lastCell;
-    }
-    const cell = this.#kept.get(first)?.get(second) ?? this.#look(first, second);
-    this.#lastFirst = first;
+    if (first !== this.#lastFirst) {
+      this.#lastFirst = first;
+      this.#lastRow = this.#kept.get(first);
+    } else if (second === this.#lastSecond && this.#lastCell !== undefined) return this.#lastCell;
+    const cell = this.#lastRow?.get(second) ?? this.#look(first, second);
     this.#lastSecond = second;
     this.#lastCell = cell;
     return cell;
@@ -32,6 +33,7 @@ export class KeptCells<Each> {
     this.#size += 1;
     const row = this.#kept.get(first) ?? new Map<string, Each>();
     this.#kept.set(first, row.set(second, cell));
+    this.#lastRow = row;
     return cell;
   }
 }

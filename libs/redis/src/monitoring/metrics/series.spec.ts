@@ -53,6 +53,15 @@ describe('cells', () => {
     expect(kept.at('client', 'made-up-1998')).not.toBe(last);
     expect(kept.at('client', 'made-up-1999')).not.toBe(last);
   });
+
+  it('that are kept are never those of another row', () => {
+    const kept = new KeptCells((first, second) => ({ name: `${first} ${second}` }));
+    const asked = ['a x', 'a y', 'b x', 'b y', 'a x', 'b x', 'b x', 'a y', 'c x', 'a x'];
+    for (let round = 0; round < 2; round += 1) {
+      const names = asked.map((both) => kept.at(both.slice(0, 1), both.slice(2)).name);
+      expect(names).toEqual(asked);
+    }
+  });
 });
 
 it('a histogram puts a value on a bound below it, and what is over all bounds into none', () => {

@@ -23,6 +23,8 @@ export function totalOf(all: readonly CacheFigures[]): CacheFigures {
     refusedFills: add((each) => each.refusedFills),
     unstorable: add((each) => each.unstorable),
     bypassed: add((each) => each.bypassed),
+    writes: add((each) => each.writes),
+    failedWrites: add((each) => each.failedWrites),
     failures: add((each) => each.failures),
   };
 }

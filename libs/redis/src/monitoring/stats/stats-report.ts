@@ -32,6 +32,10 @@ export interface CacheFigures {
   readonly unstorable: number;
   /** Loads that Redis never saw, because it failed. */
   readonly bypassed: number;
+  /** Values stored, by `set` or after a load. */
+  readonly writes: number;
+  /** Values that were not stored because of an error, ignored or not. */
+  readonly failedWrites: number;
   /** Calls to Redis that failed and were done without. */
   readonly failures: number;
 }
