@@ -64,3 +64,25 @@ it('what different callbacks of one turn ask leaves together, once something is 
   const { cmdstat_get: alone, cmdstat_mget: together } = await server.info('commandstats');
   expect([alone, together].map((line) => /calls=(\d+)/u.exec(line ?? '')?.[1])).toEqual(['1', '1']);
 });
+
+it('a page of a scan leaves in one write with what callers ask in the same turn', async () => {
+  const { url, process: server } = await startStandalone();
+  onTestFinished(() => server.stop());
+  const redis = createRedis({ url, timeout: '5s' }, {});
+  onTestFinished(() => redis.disconnect());
+  await redis.adapter.setMany(
+    Array.from({ length: 2_000 }, (_, i) => [`k${i}`, i] as const),
+    '1m',
+  );
+  const pages = redis.adapter.port.scan({ count: 10 })[Symbol.asyncIterator]();
+  await pages.next();
+  const writes = async () => Number((await server.info('stats'))['total_reads_processed']);
+  const before = await writes();
+  const turns = 50;
+  for (let i = 0; i < turns; i += 1) await Promise.all([pages.next(), redis.adapter.get(`k${i}`)]);
+  const counted = (await writes()) - before;
+  await pages.return?.();
+  expect(counted).toBeGreaterThanOrEqual(turns);
+  // The server is asked for its figures, too, and may need two looks for one write now and then.
+  expect(counted).toBeLessThan(turns * 1.5);
+});

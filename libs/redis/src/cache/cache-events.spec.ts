@@ -72,8 +72,9 @@ describe('events', () => {
       'cache.invalidate ok flush',
       'cache.save nothing set',
     ]);
-    const slow = events.filter(({ durationMs = 0 }) => durationMs >= 15).map(({ name }) => name);
-    expect(slow).toEqual(['cache.load', 'cache.read']);
+    // Others may be slow too, where the machine has other things to do.
+    const slow = events.filter(({ durationMs = 0 }) => durationMs >= 15);
+    expect(told(slow)).toEqual(expect.arrayContaining(['cache.load ok', 'cache.read loaded']));
     const words = JSON.stringify(events.map(({ attributes, ...rest }) => ({ ...rest, attributes })));
     expect(words).not.toContain('secret');
     const marks = events.map(({ attributes }) => attributes?.['key']);

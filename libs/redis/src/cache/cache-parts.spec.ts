@@ -11,7 +11,7 @@ import { LoadSlots } from './loading/load-slots.js';
 import { CacheService } from './cache-service.js';
 import type { CacheEntry } from './store.js';
 import { NO_CLOCK, RedisTagClocks, SeenClock } from './tag-clocks.js';
-import { freshness, isCurrent, isStaleWithin } from './validity.js';
+import { freshness, isCurrent, isServable } from './validity.js';
 
 const entry = (given: Partial<CacheEntry> = {}): CacheEntry => ({
   value: 1,
@@ -104,10 +104,10 @@ describe('validity', () => {
   });
 
   it('is within a bound for less than the bound, and within none by no more than being fresh', () => {
-    const within = (now: number, withinMs: number): boolean => isStaleWithin(entry(), now, withinMs);
+    const within = (now: number, withinMs: number): boolean => isServable(entry(), now, withinMs);
     expect([within(999, 0), within(1_000, 0)]).toEqual([true, false]);
     expect([within(1_000, 500), within(1_499, 500), within(1_500, 500)]).toEqual([true, true, false]);
-    expect(isStaleWithin(entry({ softExpiresAt: undefined }), 1e15, 0)).toBe(true);
+    expect(isServable(entry({ softExpiresAt: undefined }), 1e15, 0)).toBe(true);
   });
 });
 

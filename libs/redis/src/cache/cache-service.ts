@@ -32,7 +32,7 @@ import { lastKnown } from './l1/last-known.js';
 import { LoadSlots } from './loading/load-slots.js';
 import type { Reading } from './reader.js';
 import { isCounter, type CacheEntry } from './store.js';
-import { freshness, isStaleWithin } from './validity.js';
+import { freshness, isServable } from './validity.js';
 
 const DEFAULT_NAME = 'default';
 const DEFAULT_DRAIN_MS = 2_000;
@@ -474,7 +474,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
       return { answer, stale: undefined, unreachable: false, entry };
     }
     if (state === 'expired') return MISSING;
-    const answer: Answer | undefined = isStaleWithin(entry, now, staleMs)
+    const answer: Answer | undefined = isServable(entry, now, staleMs)
       ? { value, outcome: 'stale' }
       : undefined;
     return { answer, stale: entry, unreachable: false, entry: undefined };

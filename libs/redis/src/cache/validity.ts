@@ -25,7 +25,7 @@ export function freshness(entry: CacheEntry, now: number): Freshness {
   return entry.expiresAt === undefined || now < entry.expiresAt ? 'stale' : 'expired';
 }
 
-/** Fresh, or stale for less than that: within 0 ms nothing stale is served, not even in its first millisecond. */
-export function isStaleWithin({ softExpiresAt }: CacheEntry, now: number, withinMs: number): boolean {
-  return softExpiresAt === undefined || now < softExpiresAt || now - softExpiresAt < withinMs;
+/** Fresh, or stale for less than that: with 0 ms nothing stale is served, not even in its first millisecond. */
+export function isServable({ softExpiresAt }: CacheEntry, now: number, staleMs: number): boolean {
+  return softExpiresAt === undefined || now < softExpiresAt || now - softExpiresAt < staleMs;
 }

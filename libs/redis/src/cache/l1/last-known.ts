@@ -5,7 +5,7 @@
 import type { CacheEngine } from '../cache-engine.js';
 import type { LastKnown } from '../store.js';
 import { NO_CLOCK } from '../tag-clocks.js';
-import { freshness, isCurrent, isStaleWithin } from '../validity.js';
+import { freshness, isCurrent, isServable } from '../validity.js';
 
 export interface LastKnownAsk {
   /** Why Redis was not asked or did not answer. */
@@ -25,7 +25,7 @@ export function lastKnown(
   if (known === undefined || known.doubtfulMs > withinMs) return undefined;
   const { entry } = known;
   const now = clock.wallNow();
-  if (freshness(entry, now) === 'expired' || !isStaleWithin(entry, now, withinMs)) return undefined;
+  if (freshness(entry, now) === 'expired' || !isServable(entry, now, withinMs)) return undefined;
   const judges = clocks.lastKnown?.([keys.flush, ...keys.tags(entry.tags)]);
   if (judges === undefined) return undefined;
   const [flush = NO_CLOCK, ...tags] = judges;

@@ -10,7 +10,7 @@ import type { Key } from '../../connection/index.js';
 import type { LoadSharing } from '../l1/l1-sharing.js';
 import type { LoadAbort } from './load-abort.js';
 import type { CacheEntry } from '../store.js';
-import { isStaleWithin } from '../validity.js';
+import { isServable } from '../validity.js';
 import type { WakeCall } from './wake-calls.js';
 
 export interface Answer {
@@ -74,7 +74,7 @@ class Caller {
   /** Fails, or makes do with what is stale. */
   fail(error: unknown, now: number): void {
     const { stale, options } = this.request;
-    const served = stale !== undefined && isStaleWithin(stale, now, options.staleOnErrorMs);
+    const served = stale !== undefined && isServable(stale, now, options.staleOnErrorMs);
     if (served) this.resolve({ value: stale.value, outcome: 'stale' });
     else this.reject(error);
   }
@@ -179,7 +179,7 @@ export class Flight {
       signal.addEventListener('abort', onAbort, { once: true });
       caller.onSettled(() => signal.removeEventListener('abort', onAbort));
     }
-    if (stale !== undefined && isStaleWithin(stale, this.#clock.wallNow(), options.staleOnErrorMs)) {
+    if (stale !== undefined && isServable(stale, this.#clock.wallNow(), options.staleOnErrorMs)) {
       this.#after(caller, options.softTimeoutMs, () => {
         // The load is worth finishing: the next reader has it.
         this.background ??= caller.request;
