@@ -4,9 +4,6 @@
  */
 import { telemetryChannel, type TelemetryEvent } from '../core/index.js';
 
-/** `read` is a hit, a miss or stale, by its outcome. */
-export type CacheAct = 'read' | 'save' | 'invalidate' | 'load' | 'error';
-
 export interface EventDetail {
   /** The full key; only its mark is told. */
   readonly key?: string | (() => string) | undefined;
@@ -36,6 +33,7 @@ export class CacheEvents {
     return channel.active || changes.active;
   }
 
+  /** `act`: `read` (a hit, a miss or stale, by its outcome), `save`, `invalidate`, `load`, `error`. */
   tell(act: string, outcome: string, detail: EventDetail = NO_DETAIL): void {
     const counted = act === 'read' || act === 'save';
     if (!(counted ? channel.active : this.changesActive)) return;
