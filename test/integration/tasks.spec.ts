@@ -92,3 +92,20 @@ it('works beside @nestjs/bullmq', async () => {
   const { id } = await queue.add('test.invoice', { order: 1 });
   await until(async () => (await queue.find(id))?.state === 'completed', { what: 'the invoice' });
 });
+
+it('a task that is said to be completed has its result, however closely it is watched', async () => {
+  const { url } = await shared('standalone');
+  const redis = createRedis({ url, namespace: 'watched', tasks: { queue: 'watched' } }, {});
+  onTestFinished(() => redis.disconnect());
+  const worker = redis.tasks.work(new Map([['echo', ({ data }: RunningTask) => data]]), { concurrency: 8 });
+  onTestFinished(() => worker.close());
+  const watched = Array.from({ length: 200 }, async (_, i) => {
+    const { id } = await redis.tasks.add('echo', i);
+    for (;;) {
+      const found = await redis.tasks.find(id);
+      if (found?.state === 'completed') return found;
+    }
+  });
+  const ended = await Promise.all(watched);
+  expect(ended.map(({ result, attempts }) => [result, attempts])).toEqual(ended.map((_, i) => [i, 1]));
+}, 30_000);

@@ -135,7 +135,7 @@ export class BullmqQueue implements TaskQueue {
   find(id: string): Promise<TaskInfo | undefined> {
     return this.#ask(async ({ queue }) => {
       const job = await findJob(queue, id);
-      return job === undefined ? undefined : this.#infoOf(job);
+      return job === undefined ? undefined : this.#infoOf(queue, job);
     });
   }
 
@@ -163,7 +163,7 @@ export class BullmqQueue implements TaskQueue {
   failed(limit = 50): Promise<TaskInfo[]> {
     return this.#ask(async ({ queue }) => {
       const jobs = await queue.getFailed(0, limit - 1);
-      return Promise.all(jobs.map((job) => this.#infoOf(job as Job)));
+      return Promise.all(jobs.map((job) => this.#infoOf(queue, job as Job)));
     });
   }
 
@@ -337,9 +337,12 @@ export class BullmqQueue implements TaskQueue {
     return { bull, queue, connection };
   }
 
-  async #infoOf(job: Job): Promise<TaskInfo> {
-    const data = await this.#parts.payload.decode(job.name, job.data);
-    const state = STATES[await job.getState()] ?? 'waiting';
+  async #infoOf(queue: Queue, read: Job): Promise<TaskInfo> {
+    const data = await this.#parts.payload.decode(read.name, read.data);
+    const state = STATES[await read.getState()] ?? 'waiting';
+    // It may have ended between the two looks: what was read then knows nothing of its result.
+    const isOld = (state === 'completed' || state === 'failed') && typeof read.finishedOn !== 'number';
+    const job = isOld && read.id !== undefined ? (((await queue.getJob(read.id)) ?? read) as Job) : read;
     return {
       id: fromJobId(job.id),
       name: job.name,
