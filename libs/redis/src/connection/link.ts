@@ -15,7 +15,7 @@ import type { Address } from './connection.options.js';
 import type { DriverOptions } from './driver-options.js';
 import { connectionClosed, notConnected, type Failure } from './failure.js';
 import { greet } from './greeting.js';
-import { ask, question } from './question.js';
+import { ask } from './question.js';
 import { reconnectDelay } from './reconnect-delay.js';
 import type { BreakerView, NodeState, NodeStatus } from './redis-client.js';
 import type { Reply } from './reply.js';
@@ -237,14 +237,6 @@ export class Link implements Carrier {
     const wire = this.#wire;
     if (wire === undefined || !this.ready) return Promise.reject(new Error(this.#reason ?? 'not connected'));
     return withDeadline(ask(wire, name, args), { timeoutMs, what: name, clock: this.#clock });
-  }
-
-  /** As `ask`, but it leaves in one write with what callers ask: a write of its own would make them wait for it. */
-  askAmongOthers(name: string, args: readonly string[], timeoutMs: number): Promise<Reply> {
-    if (this.#wire === undefined || !this.ready)
-      return Promise.reject(new Error(this.#reason ?? 'not connected'));
-    const asking = question(name, args, (request) => this.#enqueue(request));
-    return withDeadline(asking, { timeoutMs, what: name, clock: this.#clock });
   }
 
   // -- admission --------------------------------------------------------------------------------------------

@@ -34,9 +34,7 @@ export async function* scanPrimaries(scan: PrimaryScan): AsyncGenerator<readonly
     do {
       options.signal?.throwIfAborted();
       const askedAt = clock.now();
-      const page = toPage(
-        await link.askAmongOthers('SCAN', [cursor, ...filter], timeoutMs).catch(fail(link)),
-      );
+      const page = toPage(await link.ask('SCAN', [cursor, ...filter], timeoutMs).catch(fail(link)));
       const durationMs = clock.now() - askedAt;
       cursor = page.cursor;
       await options.onPage?.({ node: link.node, durationMs, names: page.keys.length });

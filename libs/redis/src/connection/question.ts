@@ -17,19 +17,10 @@ const asker: RequestOwner = {
 
 /** Settles when the answer comes or the wire ends, and not before: whoever asks bounds it. */
 export function ask(wire: Wire, name: string, args: readonly string[] = []): Promise<Reply> {
-  return question(name, args, (request) => wire.send([request]));
-}
-
-/** As `ask`, for those who have a way of their own to send it. */
-export function question(
-  name: string,
-  args: readonly string[],
-  send: (request: Request) => void,
-): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const request = new Request(asker, name, args, { resolve, reject });
     request.readOnly = true;
     request.idempotent = true;
-    send(request);
+    wire.send([request]);
   });
 }
