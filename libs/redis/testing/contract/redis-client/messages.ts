@@ -119,7 +119,8 @@ export const messages: readonly ContractCase<RedisClient>[] = [
       await late.subscription.close();
       const again = await listen(client, { channels: [key('late')] });
       await client.command('PUBLISH', [key('late'), '3']);
-      assert.deepEqual(await heard(again, 1), [`${key('late')}: 3`]);
+      // It may listen at another node of a cluster than the one before, where the first message arrives only now.
+      await eventually('the message', () => again.seen.at(-1) === `${key('late')}: 3`);
       await again.subscription.close();
     },
   },
