@@ -1,10 +1,11 @@
 /** Tasks in an application: handlers found, done and drained; and a producer whose Redis is away. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Module } from '@nestjs/common';
 import { BullModule } from '@nestjs/bullmq';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createRedis, RedisModule } from '@anbar/nestjs-redis';
 import { Task, TASK_QUEUE, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
-import { shared, startStandalone, until } from '../topology/index.js';
+import { admin, shared, startStandalone, until } from '../topology/index.js';
 import { boot, bootFailure } from './boot.js';
 
 declare module '@anbar/nestjs-redis/tasks' {
@@ -109,3 +110,32 @@ it('a task that is said to be completed has its result, however closely it is wa
   const ended = await Promise.all(watched);
   expect(ended.map(({ result, attempts }) => [result, attempts])).toEqual(ended.map((_, i) => [i, 1]));
 }, 30_000);
+
+it('a worker ends after its last task also while its connection waits for the next attempt to connect', async () => {
+  const server = await startStandalone();
+  onTestFinished(() => server.stop());
+  const redis = createRedis({ url: server.url, tasks: { queue: 'cut-off', concurrency: 2 } }, {});
+  onTestFinished(() => redis.disconnect());
+  let done = false;
+  const book = async (): Promise<void> => {
+    await pause(3_000);
+    done = true;
+  };
+  const worker = redis.tasks.work(new Map([['book', book]]));
+  await worker.ready;
+  const { id } = await redis.tasks.add('book', 1);
+  await until(async () => (await redis.tasks.find(id))?.state === 'active', { what: 'it to begin' });
+  const blocked = async () =>
+    /id=(\d+) .*cmd=bzpopmin/u.exec(String(await admin(server.port, 'CLIENT', 'LIST')))?.[1];
+  const client = await until(blocked, { what: 'the worker to wait for another task' });
+  // The longest wait before an attempt.
+  vi.spyOn(Math, 'random').mockReturnValue(0.99);
+  onTestFinished(() => void vi.restoreAllMocks());
+  await admin(server.port, 'CLIENT', 'KILL', 'ID', client);
+  await pause(10);
+  const startedAt = performance.now();
+  await worker.close({ drain: '30s' });
+  expect(done).toBe(true);
+  expect(performance.now() - startedAt).toBeLessThan(8_000);
+  expect((await redis.tasks.find(id))?.state).toBe('completed');
+});

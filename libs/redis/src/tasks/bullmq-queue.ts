@@ -15,6 +15,7 @@ import {
 import type { NativeRedis, TaskConnections } from '../connection/index.js';
 import { nextOf } from './embedded-queue.js';
 import { adding, DRAIN_DEFAULT, perform, publishTask } from './perform.js';
+import { RunningTasks } from './running-tasks.js';
 import type { TaskPayload } from './task-payload.js';
 import type {
   AddedTask,
@@ -56,7 +57,7 @@ interface Opened {
 interface Working {
   readonly worker: Worker;
   readonly connection: NativeRedis;
-  readonly running: Map<string, AbortController>;
+  readonly running: RunningTasks;
 }
 
 const STATES: Readonly<Record<string, TaskState>> = {
@@ -212,18 +213,13 @@ export class BullmqQueue implements TaskQueue {
     const { load, connections, settings, prefix } = this.#parts;
     const { Worker: BullWorker, UnrecoverableError } = await load();
     const connection = await connections.worker();
-    const running = new Map<string, AbortController>();
-    const process = async (job: Job): Promise<unknown> => {
-      const controller = new AbortController();
-      running.set(fromJobId(job.id), controller);
-      try {
-        const result = await this.#process(job, handlers, controller.signal);
+    const running = new RunningTasks(this.#clock);
+    const process = (job: Job): Promise<unknown> =>
+      running.during(fromJobId(job.id), async (signal) => {
+        const result = await this.#process(job, handlers, signal);
         if (result.ok) return result.result;
         throw result.permanent ? new UnrecoverableError(result.error.message) : result.error;
-      } finally {
-        running.delete(fromJobId(job.id));
-      }
-    };
+      });
     const worker = new BullWorker(settings.queue, process, {
       connection,
       prefix,
@@ -237,7 +233,7 @@ export class BullmqQueue implements TaskQueue {
     });
     worker.on('error', () => undefined);
     worker.on('lockRenewalFailed', (ids: string[]) => {
-      for (const id of ids) running.get(fromJobId(id))?.abort(lost());
+      for (const id of ids) running.abort(fromJobId(id), lost());
     });
     return { worker, connection, running };
   }
@@ -258,25 +254,23 @@ export class BullmqQueue implements TaskQueue {
   }
 
   async #stop({ worker, connection, running }: Working, drainMs: number): Promise<void> {
-    const patience = this.#clock.after(
-      drainMs,
-      () => {
-        for (const controller of running.values()) controller.abort(closed());
-      },
-      { keepAlive: true },
-    );
+    const patience = this.#clock.after(drainMs, () => running.abortAll(closed()), { keepAlive: true });
     // With Redis away BullMQ would wait for it, and so would the process: also when Redis went away after the question,
     // or came back while the worker waited on its own connection. Nothing can be said of a task then: it is given to
     // another worker when its lease is over.
     const closing = worker.close(connection.status !== 'ready');
+    // Its own connection may be between two attempts to connect: there is no socket then whose end it would hear.
+    const silence = running.silence(FAREWELL_MS);
     await withDeadline(closing, {
       timeoutMs: drainMs + FAREWELL_MS,
       what: 'the end of a worker',
+      signal: silence.signal,
       clock: this.#clock,
     }).catch(() => {
       closing.catch(() => undefined);
       worker.disconnect().catch(() => undefined);
     });
+    silence.stop();
     patience.cancel();
     connection.disconnect();
   }
