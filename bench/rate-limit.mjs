@@ -27,9 +27,9 @@ const ROUNDS = Number(process.argv.find((arg) => arg.startsWith('--rounds='))?.s
 const KEYS = 1_000;
 const MANY = 1_000_000;
 const CONNECTIONS = 32;
-/** Of one slice, a tenth of a second or so, and slices of a round. */
-const REQUESTS = 1_500;
-const SLICES = 4;
+const SLICE_S = 1;
+/** Slices of a route for one of the engine. */
+const SLICES = 2;
 
 const one = { limit: MANY, window: '1h' };
 const three = ['1m', '1h', '1d'].map((window, i) => ({ name: `n${i}`, limit: MANY, window }));
@@ -58,45 +58,40 @@ function contestants(url) {
   };
 }
 
-const OF_OURS = ['plain', 'one', 'three', 'leased', 'denied', 'shed', 'refused'];
+const OF_OURS = ['plain', 'one', 'three', 'leased', 'denied', 'shed', 'refused', 'told', 'counted'];
 const OF_THE_THROTTLER = ['plain', 'one', 'three'];
 
-async function routes(url) {
-  const started = await Promise.all(
-    ['ours', 'throttler'].map(async (name) => {
-      const child = fork(SERVER, [name, url]);
-      const [port] = await once(child, 'message');
-      return { name, child, port };
-    }),
-  );
-  const asked = started.flatMap(({ name, child, port }) =>
-    (name === 'ours' ? OF_OURS : OF_THE_THROTTLER).map((path) => ({
-      name: `${name} ${path}`,
-      url: `http://127.0.0.1:${port}/${path}`,
-      child,
-      rates: [],
-      micros: [],
-    })),
-  );
-  for (let round = -2; round < ROUNDS * SLICES; round += 1) {
-    for (const each of asked) {
-      const before = await processorOf(each.child);
-      const startedAt = performance.now();
-      const { errors } = await autocannon({
-        url: each.url,
-        connections: CONNECTIONS,
-        amount: REQUESTS,
-      });
-      if (errors > 0) throw new Error(`${each.name}: ${errors} errors`);
-      const seconds = (performance.now() - startedAt) / 1_000;
-      const micros = (await processorOf(each.child)) - before;
-      if (round < 0) continue;
-      each.rates.push(REQUESTS / seconds);
-      each.micros.push(micros / REQUESTS);
+/** Each server is a process of its own, and asked for as long as a slice lasts. */
+async function startRoutes(url) {
+  const field = {};
+  const children = [];
+  for (const name of ['ours', 'throttler']) {
+    const child = fork(SERVER, [name, url]);
+    const [port] = await once(child, 'message');
+    children.push(child);
+    for (const path of name === 'ours' ? OF_OURS : OF_THE_THROTTLER) {
+      const route = `http://127.0.0.1:${port}/${path}`;
+      field[`${name} ${path}`] = { slice: () => load(route, child) };
     }
   }
-  for (const { child } of started) child.kill('SIGKILL');
-  return asked;
+  return {
+    field,
+    close() {
+      for (const child of children) child.kill('SIGKILL');
+    },
+  };
+}
+
+async function load(url, child) {
+  const before = await processorOf(child);
+  const { errors, requests, duration } = await autocannon({
+    url,
+    connections: CONNECTIONS,
+    duration: SLICE_S,
+  });
+  if (errors > 0) throw new Error(`${url}: ${errors} errors`);
+  const cpu = (await processorOf(child)) - before;
+  return { done: requests.total, failed: 0, seconds: duration, cpu };
 }
 
 /** Microseconds of processor time it has had. */
@@ -104,16 +99,6 @@ async function processorOf(child) {
   child.send('cpu');
   const [{ user, system }] = await once(child, 'message');
   return user + system;
-}
-
-/** What a thing costs while neighbours are quiet: they can only make it dearer. */
-function quarter(numbers) {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 4)] ?? Number.NaN;
-}
-
-function median(numbers) {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 async function main() {
@@ -131,10 +116,10 @@ async function main() {
     }
   }
   await rest.close();
-  const asked = await routes(server.url);
-  const cost = (name) => quarter(asked.find((each) => each.name === name).micros);
-  /** How many of the one go into the processor time of the other. */
-  const rate = (a, b) => cost(b) / cost(a);
+  const routes = await startRoutes(server.url);
+  const asked = await compare(routes.field, { concurrency: CONNECTIONS, rounds: ROUNDS * SLICES });
+  routes.close();
+  const rate = asked.quietCpuRatio;
   const busy = runs.get(64);
   const flexible = 'rate-limiter-flexible';
   const gates = [
@@ -150,6 +135,9 @@ async function main() {
     ['route with a leased limit ÷ without', rate('ours leased', 'ours plain')],
     ['a bare guard of Nest that refuses ÷ without', rate('ours refused', 'ours plain')],
     ['route that denies ÷ a bare guard that refuses', rate('ours denied', 'ours refused')],
+    ['a bare guard that sets the same headers ÷ without', rate('ours told', 'ours plain')],
+    ['a bare guard that sets them after one INCR ÷ without', rate('ours counted', 'ours plain')],
+    ['route with one limit ÷ that guard', rate('ours one', 'ours counted')],
     ['throttler’s route with one ÷ without', rate('throttler one', 'throttler plain')],
     ['throttler’s route with three ÷ without', rate('throttler three', 'throttler plain')],
     ['route with three limits ÷ the throttler’s', rate('ours three', 'throttler three')],
@@ -162,10 +150,10 @@ async function main() {
     `${today()} · ${machine()} · ${ROUNDS} rounds · load average at the end ${loadavg()[0].toFixed(0)} · \`node bench/rate-limit.mjs --write\``,
     '',
     `The engine: ${KEYS} keys, 64 callers at once where nothing else is said, slices of a quarter of a second in turn.`,
-    `Routes: Fastify, ${CONNECTIONS} connections, ${REQUESTS} requests in turn, the server in a process of its own. Ratios of`,
-    'routes are those of its processor time per request, lower quartile of the slices. The throttler is',
-    '@nestjs/throttler 6.7.1 with one script per throttler, as its Redis storages have it; rate-limiter-flexible is',
-    '11.4.0. Ratios of the engine are medians over the rounds.',
+    `Routes: Fastify, ${CONNECTIONS} connections, slices of ${SLICE_S} s in a changing order, the server in a process of its own. Ratios`,
+    'of routes are those of its processor time per request, lower quartile of the slices: most of it is spent in the',
+    'kernel, which neighbours make dearer. The throttler is @nestjs/throttler 6.7.1 with one script per throttler, as',
+    'its Redis storages have it; rate-limiter-flexible is 11.4.0. Ratios of the engine are medians over the rounds.',
     '',
     '| ratio | measured | wanted | met |',
     '| --- | --- | --- | --- |',
@@ -179,9 +167,8 @@ async function main() {
     '',
     '| route | CPU µs per request | requests/s |',
     '| --- | --- | --- |',
-    ...asked.map(
-      ({ name, micros, rates }) =>
-        `| ${name} | ${quarter(micros).toFixed(1)} | ${Math.round(median(rates))} |`,
+    ...asked.results.map(
+      ({ name, quietCpu, rate: k }) => `| ${name} | ${quietCpu.toFixed(1)} | ${(k * 1_000).toFixed(0)} |`,
     ),
     '',
   ].join('\n');

@@ -79,6 +79,7 @@ export async function compare(contestants, { concurrency, rounds = 9, ms = 250, 
       name,
       rate: median(rates.get(name)) / 1000,
       cpu: total.cpu / total.done,
+      quietCpu: quantile(costs.get(name), 0.25),
       failed: total.failed,
     };
   });
@@ -91,6 +92,8 @@ export async function compare(contestants, { concurrency, rounds = 9, ms = 250, 
       const cost = (name) => totals.get(name).cpu / totals.get(name).done;
       return cost(b) / cost(a);
     },
+    /** The same of what each costs while neighbours are quiet: they can only make it dearer. */
+    quietCpuRatio: (a, b) => quantile(costs.get(b), 0.25) / quantile(costs.get(a), 0.25),
     /** As `ratio`, of CPU time per operation, and inverted with it: greater is better. */
     cpuRatioByRound: (a, b) => median(costs.get(a).map((cost, round) => costs.get(b)[round] / cost)),
   };

@@ -337,10 +337,23 @@ describe('whether spans are recorded', () => {
     expect([value, runs, broken]).toEqual([1, 1, 2]);
   });
 
+  it('no span is begun while the application has set up no SDK, which it may do at any time', async () => {
+    trace.disable();
+    const redis = await open({ topology: 'embedded' });
+    expect(spans.active).toBe(false);
+    await redis.cache.getOrSet('before', () => 1);
+    recorder.begin();
+    expect(spans.active).toBe(true);
+    await redis.cache.getOrSet('after', () => 1);
+    expect(recorder.named('cache.load')).toHaveLength(1);
+    await redis.disconnect();
+  });
+
   it('a hit in memory asks nobody', async () => {
     const redis = await open({ topology: 'embedded', tracing: false });
     let asked = 0;
     const counting: Recorder = {
+      active: true,
       around: (_, work) => {
         asked += 1;
         return work({ set: () => undefined, fail: () => undefined });

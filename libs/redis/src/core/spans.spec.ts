@@ -5,6 +5,7 @@ const plan = { name: 'sample.work', subject: 'default' };
 
 function recorder(seen: string[], name: string): SpanRecorder {
   return {
+    active: true,
     around: (_, work) => {
       seen.push(name);
       return work({ set: () => undefined, fail: () => undefined });
@@ -27,6 +28,7 @@ it('runs the work and nothing else while nobody records', () => {
 it('lets one record, and the next one when that one has ended', () => {
   const seen: string[] = [];
   const stops = ['one', 'two'].map((name) => recordSpans(recorder(seen, name)));
+  expect(spans.active).toBe(true);
   spans.around(plan, () => undefined);
   expect(spans.here()).toEqual({ context: 'one' });
   stops[0]?.();

@@ -31,6 +31,8 @@ export interface RunningSpan {
 }
 
 export interface SpanRecorder {
+  /** What is recorded goes somewhere; as long as it does not, hot paths spare themselves their spans. */
+  readonly active: boolean;
   /** Runs the work once, whatever becomes of the span, and gives what it gives. */
   around<T>(plan: SpanPlan, work: (span: RunningSpan) => T): T;
   here(): SpanOrigin | undefined;
@@ -44,10 +46,9 @@ const NO_SPAN: RunningSpan = Object.freeze({ set: () => undefined, fail: () => u
 const recorders = new Set<SpanRecorder>();
 let recorder: SpanRecorder | undefined;
 
-export const spans: SpanRecorder & { readonly active: boolean } = {
-  /** Somebody records. */
+export const spans: SpanRecorder = {
   get active() {
-    return recorder !== undefined;
+    return recorder?.active ?? false;
   },
   around(plan, work) {
     return recorder === undefined ? work(NO_SPAN) : recorder.around(plan, work);

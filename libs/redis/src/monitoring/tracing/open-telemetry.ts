@@ -16,7 +16,7 @@ import { formatTraceparent, parseTraceparent } from './traceparent.js';
 
 type OpenTelemetryApi = Pick<
   typeof import('@opentelemetry/api'),
-  'context' | 'trace' | 'ROOT_CONTEXT' | 'SpanKind' | 'SpanStatusCode'
+  'context' | 'trace' | 'ProxyTracerProvider' | 'ROOT_CONTEXT' | 'SpanKind' | 'SpanStatusCode'
 >;
 
 const TRACER = '@anbar/nestjs-redis';
@@ -30,11 +30,17 @@ interface Place {
 export class OpenTelemetrySpans implements SpanRecorder {
   readonly #api: OpenTelemetryApi;
   readonly #tracer: Tracer;
+  #hasSdk = false;
 
   constructor(api: OpenTelemetryApi) {
     this.#api = api;
     // A stand-in until there is an SDK, and the SDK's from then on.
     this.#tracer = api.trace.getTracer(TRACER);
+  }
+
+  get active(): boolean {
+    this.#hasSdk ||= this.#findSdk();
+    return this.#hasSdk;
   }
 
   around<T>(plan: SpanPlan, work: (span: RunningSpan) => T): T {
@@ -63,6 +69,13 @@ export class OpenTelemetrySpans implements SpanRecorder {
   carry(): string | undefined {
     const { trace, context } = this.#api;
     return formatTraceparent(trace.getSpanContext(context.active()));
+  }
+
+  /** It may be set up at any time; until then the API hands out a stand-in with nothing behind it. */
+  #findSdk(): boolean {
+    const { trace, ProxyTracerProvider } = this.#api;
+    const provider = trace.getTracerProvider();
+    return !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer(TRACER) !== undefined;
   }
 
   /** Undefined when an SDK fails at it: a span is not worth a call. */
