@@ -33,6 +33,7 @@ const CHANNELS = [
   'cache-changes',
   'l1',
   'rate-limit',
+  'rate-limit-changes',
   'http-cache',
   'session',
   'lock',

@@ -11,6 +11,7 @@ import {
   ShardedCache,
   type RedisModuleOptions,
 } from '@anbar/nestjs-redis';
+import { telemetryChannel } from '@anbar/nestjs-redis/core';
 import { linesTo, openLines, writesJson } from '@anbar/nestjs-redis/monitoring';
 import { startStandalone, until } from '../topology/index.js';
 
@@ -111,6 +112,12 @@ it('says nothing of single calls unless it is asked to, and nothing above the le
   );
   await useCache(asked.app.get(CacheService));
   expect(asked.lines().filter(({ params }) => textOf(params?.['event']).startsWith('cache.'))).toEqual([]);
+});
+
+it('hears of no single hit and of no single decision of the limiter, which would pay for each event', async () => {
+  await logging({ topology: 'embedded' });
+  const heard = ['cache', 'rate-limit', 'rate-limit-changes'].filter((name) => telemetryChannel(name).active);
+  expect(heard).toEqual(['rate-limit-changes']);
 });
 
 it('writes sentences alone where text is written, unless fields are wanted', async () => {

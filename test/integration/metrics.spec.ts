@@ -189,7 +189,16 @@ describe('what is given out', () => {
 
   it('listens to nothing before somebody wants it, and to nothing after the end', async () => {
     const redis = createRedis({ topology: 'embedded' }, {});
-    const channels = ['cache-changes', 'rate-limit', 'session', 'lock', 'pubsub', 'tasks', 'l1'];
+    const channels = [
+      'cache-changes',
+      'rate-limit',
+      'rate-limit-changes',
+      'session',
+      'lock',
+      'pubsub',
+      'tasks',
+      'l1',
+    ];
     const active = (): string[] => channels.filter((name) => telemetryChannel(name).active);
     expect(active()).toEqual([]);
     registerMetrics(new Registry(), redis.metrics);

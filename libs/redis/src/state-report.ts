@@ -105,7 +105,7 @@ function followShardConnections(
 }
 
 function followLimits({ log, warn }: Lines): () => void {
-  return onTelemetry('rate-limit', ({ name, outcome, durationMs = 0, attributes }) => {
+  return onTelemetry('rate-limit-changes', ({ name, outcome, durationMs = 0, attributes }) => {
     if (name !== 'rate-limit.store') return;
     if (outcome === 'lost') {
       const reason = String(attributes?.['reason'] ?? '');

@@ -48,6 +48,7 @@ const HEARD = [
   'connection',
   'l1',
   'rate-limit',
+  'rate-limit-changes',
   'lock',
   'pubsub',
   'session',

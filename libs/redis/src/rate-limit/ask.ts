@@ -26,12 +26,17 @@ export class Question {
   readonly limits: readonly AskedLimit[];
   /** Takes places, which have a holder each time. */
   readonly holdsPlaces: boolean;
+  /** Its only limit, where tokens of that may be taken ahead. */
+  readonly leased: AskedLimit | undefined;
   #print: string | undefined;
+  #leasePrint: string | undefined;
   #items: readonly TakeItem[] | undefined;
 
   constructor(limits: readonly AskedLimit[]) {
     this.limits = limits;
     this.holdsPlaces = limits.some(({ limit }) => limit.code === 'c');
+    const [first] = limits;
+    this.leased = limits.length === 1 && first !== undefined && first.limit.lease > 0 ? first : undefined;
   }
 
   /** Two questions with the same print are the same. */
@@ -41,6 +46,13 @@ export class Question {
     for (const { key, limit, cost } of this.limits) print += `${key}|${limit.print}|${cost}\n`;
     this.#print = print;
     return print;
+  }
+
+  /** The same for all costs: by this tokens that were taken ahead are found. */
+  get leasePrint(): string {
+    if (this.#leasePrint !== undefined) return this.#leasePrint;
+    this.#leasePrint = this.leased === undefined ? '' : `${this.leased.key}|${this.leased.limit.print}`;
+    return this.#leasePrint;
   }
 
   /** What the script does with each; without holders. */

@@ -41,8 +41,9 @@ it('tokens taken ahead', async () => {
   const limit: Limit = { limit: 100, window: '1h', lease: 10 };
   const state: TakeState = { verdict: 'passed', remaining: 9, wait: 1, reset: 1, charge: 1 };
   for (let i = 0; i < SUBJECTS; i += 1) {
-    const [first] = asked(i, limit).limits;
-    if (first !== undefined) await leases.take(first, () => Promise.resolve(state));
+    const question = asked(i, limit);
+    if (question.leased === undefined) throw new Error('nothing is to be taken ahead');
+    await leases.take(question, question.leased, () => Promise.resolve(state));
   }
   expect(leases.size).toBe(10_000);
 });

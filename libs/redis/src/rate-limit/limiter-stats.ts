@@ -17,7 +17,9 @@ export interface RateLimiterStats {
 }
 
 export class LimiterCounters {
-  readonly #telemetry: TelemetryChannel = telemetryChannel('rate-limit');
+  readonly #decisions: TelemetryChannel = telemetryChannel('rate-limit');
+  /** Apart, for those who want to hear of an outage and not of every request. */
+  readonly #changes: TelemetryChannel = telemetryChannel('rate-limit-changes');
   readonly #bySource: Record<DecisionSource, number> = {
     store: 0,
     lease: 0,
@@ -46,14 +48,14 @@ export class LimiterCounters {
     else this.#denied += 1;
     if (allowed && (source === 'local' || source === 'open')) this.#allowedWithoutStore += 1;
     for (const { shadowDenied } of decision.limits) if (shadowDenied) this.#shadowDenied += 1;
-    if (this.#telemetry.active) this.#tell(decision, asked, clock.now() - startedAt);
+    if (this.#decisions.active) this.#tell(decision, asked, clock.now() - startedAt);
     return decision;
   }
 
   placeLost(): void {
     this.#placesLost += 1;
-    if (!this.#telemetry.active) return;
-    this.#telemetry.publish({ name: 'rate-limit.place', subject: 'concurrency', outcome: 'lost' });
+    if (!this.#changes.active) return;
+    this.#changes.publish({ name: 'rate-limit.place', subject: 'concurrency', outcome: 'lost' });
   }
 
   /** Told once per change; `reason` is the code of an error. */
@@ -61,8 +63,8 @@ export class LimiterCounters {
     if (this.#storeLostAt !== undefined) return;
     this.#storeLostAt = now;
     this.#allowedBefore = this.#allowedWithoutStore;
-    if (!this.#telemetry.active) return;
-    this.#telemetry.publish({
+    if (!this.#changes.active) return;
+    this.#changes.publish({
       name: 'rate-limit.store',
       subject: 'store',
       outcome: 'lost',
@@ -75,8 +77,8 @@ export class LimiterCounters {
     const durationMs = clock.now() - this.#storeLostAt;
     const allowed = this.#allowedWithoutStore - this.#allowedBefore;
     this.#storeLostAt = undefined;
-    if (!this.#telemetry.active) return;
-    this.#telemetry.publish({
+    if (!this.#changes.active) return;
+    this.#changes.publish({
       name: 'rate-limit.store',
       subject: 'store',
       outcome: 'back',
@@ -113,7 +115,7 @@ export class LimiterCounters {
   }
 
   #publish(subject: string, outcome: string, source: DecisionSource, durationMs: number): void {
-    this.#telemetry.publish({
+    this.#decisions.publish({
       name: 'rate-limit.decision',
       subject,
       outcome,

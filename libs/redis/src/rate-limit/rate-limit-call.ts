@@ -84,23 +84,25 @@ export function readCall(context: CallContext, addresses: ClientAddress): RateLi
 
 /** Of the socket: `request.ip` would be what the framework made of headers by rules of its own. */
 function remoteAddressOf(request: Fields): string | undefined {
-  const places = [
-    request['raw'],
-    request,
-    request['request'],
-    request['handshake'],
-    request['upgradeReq'],
-    callIfThere(request, 'getSocketRef'),
-  ];
-  for (const place of places) {
-    const fields = fieldsOf(place);
-    if (fields === undefined) continue;
-    const socket = fieldsOf(fields['socket']) ?? fieldsOf(fields['_socket']) ?? fieldsOf(fields['conn']);
-    for (const address of [socket?.['remoteAddress'], fields['remoteAddress'], fields['address']]) {
-      if (typeof address === 'string') return address;
-    }
-  }
-  return undefined;
+  return (
+    addressAt(request['raw']) ??
+    addressAt(request) ??
+    addressAt(request['request']) ??
+    addressAt(request['handshake']) ??
+    addressAt(request['upgradeReq']) ??
+    addressAt(callIfThere(request, 'getSocketRef'))
+  );
+}
+
+function addressAt(place: unknown): string | undefined {
+  const fields = fieldsOf(place);
+  if (fields === undefined) return undefined;
+  const socket = fieldsOf(fields['socket']) ?? fieldsOf(fields['_socket']) ?? fieldsOf(fields['conn']);
+  return textOf(socket?.['remoteAddress']) ?? textOf(fields['remoteAddress']) ?? textOf(fields['address']);
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function callIfThere(owner: Fields, name: string): unknown {

@@ -204,7 +204,7 @@ describe('without Redis', () => {
   it('local: counts alone, its part of the limit, and says so', async () => {
     const { limiter, client } = world({ replicas: 2 });
     const events: TelemetryEvent[] = [];
-    onTestFinished(onTelemetry('rate-limit', (event) => void events.push(event)));
+    onTestFinished(onTelemetry('rate-limit-changes', (event) => void events.push(event)));
     expect(await allowedOf(limiter, 3, TEN)).toBe(3);
     client.fail(LOST);
     expect(await allowedOf(limiter, 20, TEN)).toBe(5);

@@ -152,12 +152,12 @@ export class RateLimiter {
   #withoutTrip(question: Question, now: number): RateDecision | undefined {
     const remembered = this.#denials?.recall(question, now);
     if (remembered !== undefined) return remembered;
-    const [first] = question.limits;
-    if (first === undefined || first.limit.lease === 0 || question.limits.length > 1) return undefined;
-    const state = this.#leases.spend(first, now);
+    const { leased } = question;
+    if (leased === undefined) return undefined;
+    const state = this.#leases.spend(question, now);
     return state === undefined
       ? undefined
-      : decide({ limits: [stateOf(first.limit, state)], source: 'lease' });
+      : decide({ limits: [stateOf(leased.limit, state)], source: 'lease' });
   }
 
   #decide(question: Question, startedAt: number): Promise<RateDecision> {
@@ -208,10 +208,8 @@ export class RateLimiter {
   }
 
   #askStore(question: Question, mode: Mode, holder: string): Promise<RateDecision> {
-    const [first] = question.limits;
-    if (first !== undefined && question.limits.length === 1 && first.limit.lease > 0 && mode === 'consume') {
-      return this.#askWithLease(first);
-    }
+    const { leased } = question;
+    if (leased !== undefined && mode === 'consume') return this.#askWithLease(question, leased);
     if (this.#client.topology !== 'cluster') return this.#askOne(question, mode, holder);
     const slots = bySubject(question);
     return slots.length > 1 && mode === 'consume'
@@ -219,13 +217,12 @@ export class RateLimiter {
       : this.#askAtOnce(slots, mode, holder);
   }
 
-  async #askWithLease(asked: AskedLimit): Promise<RateDecision> {
-    const question = new Question([asked]);
+  async #askWithLease(question: Question, asked: AskedLimit): Promise<RateDecision> {
     const fetch = async (want: number): Promise<TakeState> => {
       const [state] = await this.#batch.take({ question, mode: 'consume', want });
       return state ?? { verdict: 'denied', remaining: 0, wait: 0, reset: 0, charge: 0 };
     };
-    const { state, own } = await this.#leases.take(asked, fetch);
+    const { state, own } = await this.#leases.take(question, asked, fetch);
     return decide({ limits: [stateOf(asked.limit, state)], source: own ? 'lease' : 'store' });
   }
 

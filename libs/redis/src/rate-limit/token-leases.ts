@@ -8,7 +8,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/index.js';
-import type { AskedLimit } from './ask.js';
+import type { AskedLimit, Question } from './ask.js';
 import type { TakeState } from './take.scripts.js';
 
 interface Held {
@@ -47,20 +47,22 @@ export class TokenLeases {
   }
 
   /** Without a trip where that is possible. */
-  spend({ key, limit, cost }: AskedLimit, now: number): TakeState | undefined {
-    const held = this.#held.get(printOf(key, limit.print));
+  spend({ leased, leasePrint }: Question, now: number): TakeState | undefined {
+    if (leased === undefined) return undefined;
+    const { cost } = leased;
+    const held = this.#held.get(leasePrint);
     if (held === undefined || held.tokens < cost || now >= held.endsAt) return undefined;
     held.tokens -= cost;
     return ownState(held, now - held.takenAt, cost);
   }
 
-  async take(asked: AskedLimit, fetch: Fetch): Promise<LeaseAnswer> {
-    const print = printOf(asked.key, asked.limit.print);
+  async take(question: Question, asked: AskedLimit, fetch: Fetch): Promise<LeaseAnswer> {
+    const print = question.leasePrint;
     for (;;) {
       const fetching = this.#held.get(print)?.fetching;
       if (fetching === undefined) return this.#fetch(print, asked, fetch);
       await fetching;
-      const own = this.spend(asked, this.#clock.now());
+      const own = this.spend(question, this.#clock.now());
       if (own !== undefined) return { state: own, own: true };
       // Nothing came back to share: whoever waited asks for itself, together with the others who did.
       if (this.#held.get(print)?.state.verdict !== 'passed') return { state: await fetch(0), own: false };
@@ -97,10 +99,6 @@ export class TokenLeases {
       if (held.fetching === fetching) held.fetching = undefined;
     }
   }
-}
-
-function printOf(key: string, print: string): string {
-  return `${key}|${print}`;
 }
 
 const NO_STATE: TakeState = { verdict: 'denied', remaining: 0, wait: 0, reset: 0, charge: 0 };

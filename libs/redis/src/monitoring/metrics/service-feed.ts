@@ -73,14 +73,19 @@ export function rateLimitSource(): MetricSource {
       const durations = new KeptCells((limit) =>
         meter.histogram('ratelimit_check_duration_seconds', { limit }),
       );
-      return onTelemetry('rate-limit', ({ name, subject, outcome = '', durationMs = 0 }) => {
-        if (name === 'rate-limit.decision') {
+      const stops = [
+        onTelemetry('rate-limit', ({ subject, outcome = '', durationMs = 0 }) => {
           counts.at(subject, outcome).value += 1;
           durations.at(subject, '').observe(durationMs / 1_000);
-        } else if (name === 'rate-limit.store') {
+        }),
+        onTelemetry('rate-limit-changes', ({ name, outcome }) => {
+          if (name !== 'rate-limit.store') return;
           meter.count('ratelimit_store_changes_total', { to: outcome === 'back' ? 'back' : 'lost' });
-        }
-      });
+        }),
+      ];
+      return () => {
+        for (const stop of stops) stop();
+      };
     },
   };
 }
