@@ -253,6 +253,7 @@ class TaskRules implements Rules<TaskOptions> {
   @Must(rule.count) keepCompleted: unknown;
   @Must(rule.count) keepFailed: unknown;
   @Must(rule.positiveDuration) lease: unknown;
+  @Must(rule.duration) drain: unknown;
 }
 
 class CleanupRules implements Rules<CleanupOptions> {

@@ -14,7 +14,7 @@ import {
 } from '../core/index.js';
 import type { NativeRedis, TaskConnections } from '../connection/index.js';
 import { nextOf } from './embedded-queue.js';
-import { adding, DRAIN_DEFAULT, perform, publishTask } from './perform.js';
+import { adding, perform, publishTask } from './perform.js';
 import { RunningTasks } from './running-tasks.js';
 import type { TaskPayload } from './task-payload.js';
 import type {
@@ -31,7 +31,7 @@ import type {
   WorkOptions,
 } from './task-queue.js';
 import { TaskNotAddedError, TaskQueueClosedError } from './tasks.errors.js';
-import { resolveTask, type ResolvedBackoff, type ResolvedTasks } from './tasks.options.js';
+import { drainOf, resolveTask, type ResolvedBackoff, type ResolvedTasks } from './tasks.options.js';
 
 type BullModule = Pick<typeof import('bullmq'), 'Queue' | 'Worker' | 'UnrecoverableError'>;
 
@@ -195,9 +195,9 @@ export class BullmqQueue implements TaskQueue {
     ready.catch(() => undefined);
     const worker: TaskWorker = {
       ready,
-      close: async ({ drain = DRAIN_DEFAULT } = {}) => {
+      close: async (closing) => {
         this.#workers.delete(worker);
-        await this.#stop(await working, parseDuration(drain, 'drain'));
+        await this.#stop(await working, drainOf(closing, this.#parts.settings));
       },
     };
     this.#workers.add(worker);

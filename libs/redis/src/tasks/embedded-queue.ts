@@ -9,7 +9,7 @@ import {
   type Timer,
 } from '../core/index.js';
 import { parseCron } from './cron.js';
-import { adding, DRAIN_DEFAULT, perform, publishTask, type Performed } from './perform.js';
+import { adding, perform, publishTask, type Performed } from './perform.js';
 import type { TaskPayload } from './task-payload.js';
 import type {
   AddedTask,
@@ -25,7 +25,7 @@ import type {
   WorkOptions,
 } from './task-queue.js';
 import { InvalidTaskError, TaskQueueClosedError } from './tasks.errors.js';
-import { pauseAfter, resolveTask, type ResolvedTask, type ResolvedTasks } from './tasks.options.js';
+import { drainOf, pauseAfter, resolveTask, type ResolvedTask, type ResolvedTasks } from './tasks.options.js';
 
 interface Kept {
   readonly id: string;
@@ -157,7 +157,7 @@ export class EmbeddedQueue implements TaskQueue {
     this.#hand();
     return {
       ready: Promise.resolve(),
-      close: ({ drain = DRAIN_DEFAULT } = {}) => this.#stop(working, parseDuration(drain, 'drain')),
+      close: (closing) => this.#stop(working, drainOf(closing, this.#settings)),
     };
   }
 
@@ -165,7 +165,7 @@ export class EmbeddedQueue implements TaskQueue {
     this.#closed = true;
     for (const { timer } of this.#schedules.values()) timer?.cancel();
     for (const { timer } of this.#tasks.values()) timer?.cancel();
-    await Promise.all([...this.#workers].map((working) => this.#stop(working, parseDuration(DRAIN_DEFAULT))));
+    await Promise.all([...this.#workers].map((working) => this.#stop(working, this.#settings.drainMs)));
   }
 
   #keep(name: string, stored: unknown, plan: ResolvedTask): AddedTask {

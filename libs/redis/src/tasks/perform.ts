@@ -13,9 +13,6 @@ export type Performed =
   | { readonly ok: true; readonly result: unknown }
   | { readonly ok: false; readonly error: Error; readonly permanent: boolean };
 
-/** So long tasks under way may take to finish when their worker closes. */
-export const DRAIN_DEFAULT = '10s';
-
 /** Trying again does not help these. */
 const PERMANENT = new Set(['TASK_PERMANENT', 'UNKNOWN_TASK', 'INVALID_TASK']);
 

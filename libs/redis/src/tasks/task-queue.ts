@@ -86,7 +86,7 @@ export interface WorkOptions {
 export interface TaskWorker {
   /** Settles when it looks for tasks; rejects when it never will, as without the package it needs. */
   readonly ready: Promise<void>;
-  /** Takes no more tasks, lets those under way finish for at most `drain`, then aborts them. @default '10s' */
+  /** Takes no more tasks, lets those under way finish for at most `drain`, then aborts them. @default that of the queue, 10 s */
   close(options?: { drain?: Duration }): Promise<void>;
 }
 

@@ -17,6 +17,8 @@ export interface TaskOptions {
   readonly keepFailed?: number | undefined;
   /** A worker that has not been heard of for this long has died: its tasks are given to another one. @default '30s' */
   readonly lease?: Duration | undefined;
+  /** How long the tasks under way may take to finish when a worker closes, before they are aborted. @default '10s' */
+  readonly drain?: Duration | undefined;
 }
 
 export interface ResolvedTasks {
@@ -27,6 +29,7 @@ export interface ResolvedTasks {
   readonly keepCompleted: number;
   readonly keepFailed: number;
   readonly leaseMs: number;
+  readonly drainMs: number;
 }
 
 export interface ResolvedBackoff {
@@ -49,6 +52,7 @@ export const TASK_DEFAULTS = {
   keepCompleted: 1_000,
   keepFailed: 10_000,
   lease: '30s',
+  drain: '10s',
 } as const satisfies TaskOptions;
 
 /** A longer pause is no pause but a loss. */
@@ -71,6 +75,7 @@ export function resolveTasks(options: TaskOptions = {}): ResolvedTasks {
     keepCompleted: count(options.keepCompleted ?? TASK_DEFAULTS.keepCompleted, 'keepCompleted'),
     keepFailed: count(options.keepFailed ?? TASK_DEFAULTS.keepFailed, 'keepFailed'),
     leaseMs: parsePositiveDuration(options.lease ?? TASK_DEFAULTS.lease, 'tasks.lease'),
+    drainMs: parseDuration(options.drain ?? TASK_DEFAULTS.drain, 'tasks.drain'),
   };
 }
 
@@ -87,6 +92,10 @@ export function resolveTask(options: AddTask, defaults: ResolvedTasks): Resolved
     backoff: options.backoff === undefined ? defaults.backoff : resolveBackoff(options.backoff),
     id,
   };
+}
+
+export function drainOf(options: { drain?: Duration } | undefined, { drainMs }: ResolvedTasks): number {
+  return options?.drain === undefined ? drainMs : parseDuration(options.drain, 'drain');
 }
 
 /** The pause before the attempt after this many have failed. */

@@ -273,6 +273,28 @@ const cases: readonly ContractCase<TaskQueueSubject>[] = [
     },
   },
   {
+    name: 'how long closing waits is said once for the queue',
+    async run({ open }, { key }) {
+      const queue = open(nameOf(key), { drain: '50ms' });
+      let aborted = false;
+      work(queue, {
+        endless: ({ signal }) =>
+          new Promise((_, reject) => {
+            signal.addEventListener('abort', () => {
+              aborted = true;
+              reject(new Error('stopped'));
+            });
+          }),
+      });
+      const { id } = await queue.add('endless', 1, { attempts: 1 });
+      await eventually('it to begin', async () => (await queue.find(id))?.state === 'active');
+      const startedAt = performance.now();
+      await queue.close();
+      assert.equal(aborted, true);
+      assert.ok(performance.now() - startedAt < 5_000, 'the ten seconds of the default were waited for');
+    },
+  },
+  {
     name: 'what can not be stored or is out of range is refused',
     async run({ open }, { key }) {
       const queue = open(nameOf(key));
