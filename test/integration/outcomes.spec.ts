@@ -1,7 +1,14 @@
 /** What a call is told when the answer does not come, through a wire that swallows it. */
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createRedis, type RedisAdapter, type RedisModuleOptions } from '@anbar/nestjs-redis';
-import { shared, startFaultProxy, until, type FaultProxy } from '../topology/index.js';
+import {
+  admin,
+  shared,
+  startFaultProxy,
+  startStandalone,
+  until,
+  type FaultProxy,
+} from '../topology/index.js';
 
 let proxy: FaultProxy;
 
@@ -87,4 +94,27 @@ describe('when no answer comes', () => {
     const back = () => adapter.set('outcomes:k', 1).catch(() => false);
     await until(back, { what: 'a write to get through', timeout: 5_000 });
   });
+});
+
+it('a script that may be run twice is, also where the server that is asked again does not know it', async () => {
+  const server = await startStandalone();
+  onTestFinished(() => server.stop());
+  const wire = await startFaultProxy({ to: { port: server.port } });
+  onTestFinished(() => wire.stop());
+  const redis = createRedis({ host: '127.0.0.1', port: wire.port, timeout: '5s', cache: { l1: false } }, {});
+  onTestFinished(() => redis.disconnect());
+  await redis.cache.set('first', 1);
+  await redis.cache.delete('first');
+  await redis.cache.set('second', 2);
+  const sent = wire.count('EVALSHA');
+  wire.blackhole('toClient');
+  const deleting = redis.cache.delete('second');
+  await until(() => wire.count('EVALSHA') > sent, { what: 'the script to be run' });
+  // What a new primary is like: everything of the old one but its scripts.
+  await admin(server.port, 'SCRIPT', 'FLUSH');
+  wire.rst();
+  await wire.pass();
+  await deleting;
+  expect(wire.count('EVAL')).toBeGreaterThan(0);
+  expect(await redis.cache.get('second')).toBeUndefined();
 });

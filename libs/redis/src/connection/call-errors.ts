@@ -13,20 +13,31 @@ import type { Request } from './request.js';
 export function failedCall(request: Request, failure: Failure, client: string): Error {
   const node = request.carrier?.node ?? client;
   const details = { node, attempts: request.attempt };
-  if (request.uncertain && !request.readOnly) return unknownOutcome(request, failure.message, node);
+  const refused = isReply(failure)
+    ? new RedisReplyError(failure.message, { command: request.name, details })
+    : undefined;
+  if (request.uncertain && !request.readOnly) return unknownOutcome(request, failure.message, node, refused);
+  if (refused !== undefined) return refused;
   if (failure.kind === 'not-connected') {
     return new NotConnectedError(`${request.name}: no connection to ${node} (${failure.message})`, {
       hint: 'nothing was sent; the client keeps trying to connect on its own',
       details,
     });
   }
-  if (failure.kind === 'closed' || failure.kind === 'mismatch') {
-    return new NotConnectedError(`${request.name}: the connection to ${node} was lost (${failure.message})`, {
-      hint: 'it was a read, so nothing has happened; the client keeps trying to connect on its own',
-      details,
-    });
-  }
-  return new RedisReplyError(failure.message, { command: request.name, details });
+  return new NotConnectedError(`${request.name}: the connection to ${node} was lost (${failure.message})`, {
+    hint: 'it was a read, so nothing has happened; the client keeps trying to connect on its own',
+    details,
+  });
+}
+
+/** The server does not have the script, and did nothing with this attempt; what it came to before is another matter. */
+export function isScriptMissing(error: unknown): boolean {
+  if (error instanceof OutcomeUnknownError) return isScriptMissing(error.cause);
+  return error instanceof RedisReplyError && error.kind === 'NOSCRIPT';
+}
+
+function isReply({ kind }: Failure): boolean {
+  return kind !== 'not-connected' && kind !== 'closed' && kind !== 'mismatch';
 }
 
 /** The deadline passed. */
@@ -52,9 +63,10 @@ export function crowdedOut(request: Request, client: string): Error {
   });
 }
 
-function unknownOutcome(request: Request, reason: string, node: string): OutcomeUnknownError {
+function unknownOutcome(request: Request, reason: string, node: string, cause?: Error): OutcomeUnknownError {
   return new OutcomeUnknownError(`${request.name}: sent to ${node}, outcome unknown (${reason})`, {
     hint: 'it may have been executed and was not sent again; read the state back, or make the step idempotent',
     details: { node, attempts: request.attempt },
+    ...(cause === undefined ? {} : { cause }),
   });
 }

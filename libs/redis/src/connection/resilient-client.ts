@@ -14,12 +14,12 @@ import {
   type TelemetryChannel,
 } from '../core/index.js';
 import { fullJitter, RetryBudget, type Backoff } from '../resilience/index.js';
-import { crowdedOut, failedCall, lateCall } from './call-errors.js';
+import { crowdedOut, failedCall, isScriptMissing, lateCall } from './call-errors.js';
 import { CallEvent } from './call-event.js';
 import { assertShareable, traitsOf } from './command-table.js';
 import type { ResolvedConnection } from './connection.options.js';
 import { isHeard, tellFinished, tellRetried } from './finished-call.js';
-import { ConnectFailedError, ConnectionClosedError, RedisReplyError } from './connection.errors.js';
+import { ConnectFailedError, ConnectionClosedError, OutcomeUnknownError } from './connection.errors.js';
 import { DeadlineKeeper } from './deadline-keeper.js';
 import { notConnected, type Failure } from './failure.js';
 import type { Admission } from './link.js';
@@ -202,10 +202,14 @@ export class ResilientClient implements RedisClient, RequestOwner {
       return this.#send('EVALSHA', [script.sha1, ...rest], { script, options }).then(
         script.decode,
         async (error: unknown) => {
-          if (!(error instanceof RedisReplyError) || error.kind !== 'NOSCRIPT') throw error;
+          if (!isScriptMissing(error)) throw error;
           const left = this.#timeoutOf(options) - (this.#clock.now() - startedAt);
           const again: CallOptions = { ...options, timeout: `${Math.max(1, Math.round(left))}ms` };
-          return script.decode(await this.#send('EVAL', [script.lua, ...rest], { script, options: again }));
+          const sent = this.#send('EVAL', [script.lua, ...rest], { script, options: again });
+          // After an attempt that may have been executed, a failure of this one settles nothing.
+          if (error instanceof OutcomeUnknownError)
+            return script.decode(await sent.catch(() => Promise.reject(error)));
+          return script.decode(await sent);
         },
       );
     } catch (error) {
