@@ -1,12 +1,12 @@
 /** `@Cacheable`, `@CachePut` and `@CacheEvict` wherever Nest calls a method. */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Controller, Inject, Injectable, Scope, SetMetadata, type Type } from '@nestjs/common';
+import { Controller, Get, Inject, Injectable, Scope, SetMetadata, type Type } from '@nestjs/common';
 import { ContextIdFactory, NestFactory, type ModuleRef } from '@nestjs/core';
 import { Args, GraphQLModule, Query, Resolver } from '@nestjs/graphql';
 import { MercuriusDriver, type MercuriusDriverConfig } from '@nestjs/mercurius';
 import { MessagePattern, Payload, Transport, ClientProxyFactory } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { lastValueFrom, of } from 'rxjs';
+import { defer, lastValueFrom, of, type Observable } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Cacheable, Cacheables, CacheEvict, CachePut, RedisModule } from '@anbar/nestjs-redis';
 import type { RedisModuleOptions } from '../../libs/redis/src/redis.options.js';
@@ -151,6 +151,18 @@ class Tenanted {
   async change(): Promise<void> {
     ran('change');
   }
+
+  @CachePut({ cache: 'tenanted', key: () => ['plan'] })
+  async replace(plan: string): Promise<string> {
+    return ran(plan);
+  }
+
+  /** Whoever works for another tenant meanwhile has changed nothing of that one. */
+  @CacheEvict({ cache: 'tenanted', tags: ['plans'] })
+  async changeAndGoOn(other: string): Promise<void> {
+    ran('change');
+    tenants.enterWith(other);
+  }
 }
 
 async function module(
@@ -243,6 +255,23 @@ describe.each(PLACES)('on a provider, %s', (place) => {
     expect(await within('a', () => cache.flush())).toBe(1);
     expect(await within('b', () => cache.get(['plan']))).toBe('plan of b 2');
     await expect(cache.get(['plan'])).rejects.toMatchObject({ code: 'CACHE_CONTEXT_MISSING' });
+  });
+
+  it('who has no context changes nothing, and one that changes on the way does not matter', async () => {
+    const options = {
+      contexts: { tenant: () => tenants.getStore() },
+      caches: { tenanted: { contexts: ['tenant'] } },
+    };
+    const service = await booted(Tenanted, place, options);
+    const missing = { code: 'CACHE_CONTEXT_MISSING' };
+    await expect(service.change()).rejects.toMatchObject(missing);
+    await expect(service.replace('gold')).rejects.toMatchObject(missing);
+    expect(runs).toEqual([]);
+    await tenants.run('a', () => service.plan());
+    await tenants.run('b', () => service.plan());
+    await tenants.run('a', () => service.changeAndGoOn('b'));
+    expect(await tenants.run('b', () => service.plan())).toBe('plan of b 2');
+    expect(await tenants.run('a', () => service.plan())).toBe('plan of a 4');
   });
 });
 
@@ -409,7 +438,46 @@ class Bare {
   }
 }
 
+@Controller('press')
+class Press {
+  readonly #books: Books;
+
+  constructor(@Inject(Books) books: Books) {
+    this.#books = books;
+  }
+
+  @Get('print')
+  @CacheEvict({ key: () => ['title', 1] })
+  print(): Observable<string> {
+    // Whoever reads while it is at work keeps what was before.
+    return defer(() => this.#books.title(1));
+  }
+
+  @CacheEvict({ key: () => ['title', 1] })
+  printLater(): Observable<string> {
+    return defer(() => Promise.resolve(ran('printed')));
+  }
+}
+
 describe.each(PLACES)('elsewhere, %s', (place) => {
+  it('an Observable of a route is waited for before anything is evicted; of any other method it is refused', async () => {
+    class App {
+      readonly name = 'the test';
+    }
+    const metadata = { imports: [await module(place)], controllers: [Press], providers: [Books] };
+    const app = await NestFactory.create({ module: App, ...metadata }, new FastifyAdapter(), {
+      logger: false,
+      abortOnError: false,
+    });
+    onTestFinished(() => app.close());
+    await app.listen(0, '127.0.0.1');
+    const answer = await fetch(`${await app.getUrl()}/press/print`);
+    expect(await answer.text()).toBe('title 1 1');
+    expect(await app.get(Books).title(1)).toBe('title 1 2');
+    await expect(app.get(Press).printLater()).rejects.toMatchObject({ code: 'CACHEABLE_METHOD' });
+    expect(runs).toHaveLength(2);
+  });
+
   it('a resolver runs once for its arguments, and may be synchronous', async () => {
     class App {
       readonly name = 'the test';

@@ -21,7 +21,7 @@ export interface CachedMethod {
   readonly routes: WeakMap<Constructor, string>;
   /** What it is called in a class, which every hit asks for. */
   readonly labels: WeakMap<Constructor, string>;
-  /** Classes in which Nest calls it as a resolver or message handler, which may be synchronous. */
+  /** Classes in which Nest calls it: as a resolver or message handler, which may be synchronous, or an evicting route. */
   readonly handlers: WeakSet<Constructor>;
 }
 

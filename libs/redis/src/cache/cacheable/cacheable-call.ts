@@ -1,4 +1,5 @@
 /** What a decorated method does when it is called. */
+import { concat, defer, ignoreElements, type Observable } from 'rxjs';
 import type { Key } from '../../connection/index.js';
 import { argumentsKey } from './cacheable-key.js';
 import { boundTo, isWrapper, labelOf, type CachedMethod, type Constructor } from './cacheable-binding.js';
@@ -37,6 +38,11 @@ export class MethodCall {
     return labelOf(this.method, this.type);
   }
 
+  /** Nest calls it, and takes whatever it returns. */
+  get isHandler(): boolean {
+    return this.method.handlers.has(this.type);
+  }
+
   /** The method as it is written, or the next decorator below this one. */
   run(): unknown {
     const { original } = this.method;
@@ -48,7 +54,7 @@ export class MethodCall {
     const returned = this.run();
     if (isThenable(returned)) return Promise.resolve(returned);
     if (isObservable(returned)) throw unfit(this.label, 'returns an Observable, which may have many values');
-    if (this.method.handlers.has(this.type)) return Promise.resolve(returned);
+    if (this.isHandler) return Promise.resolve(returned);
     throw unfit(this.label, 'returned a value and not a promise of one');
   }
 }
@@ -108,7 +114,7 @@ function answerRoute(
 export async function callAndPut(call: MethodCall, options: CachePutOptions<never>): Promise<unknown> {
   const cacheables = boundTo(call.instance);
   if (cacheables === undefined || leftAside(options.when, call.args)) return call.run();
-  const cache = cacheables.cache(options.cache);
+  const cache = cacheables.cache(options.cache).asOfNow();
   const key = keyOf(call, options.key);
   const result = await call.result();
   if (options.unless !== undefined && applied(options.unless, [result, ...call.args])) return result;
@@ -123,20 +129,35 @@ export async function callAndPut(call: MethodCall, options: CachePutOptions<neve
 export async function callAndEvict(call: MethodCall, options: CacheEvictOptions<never>): Promise<unknown> {
   const cacheables = boundTo(call.instance);
   if (cacheables === undefined || leftAside(options.when, call.args)) return call.run();
-  const cache = cacheables.cache(options.cache);
+  const cache = cacheables.cache(options.cache).asOfNow();
   if (options.beforeInvocation === true) {
     await evict(call, cache, options);
     return call.run();
   }
-  const result = await call.run();
-  try {
-    await evict(call, cache, options);
-  } catch (error) {
-    if (options.onError !== 'warn') throw error;
-    const problem = error instanceof Error ? error.message : 'unknown';
-    cacheables.warn(`${call.label}: what it changed was not invalidated: ${problem}`);
-  }
+  const evictAfterwards = async (): Promise<void> => {
+    try {
+      await evict(call, cache, options);
+    } catch (error) {
+      if (options.onError !== 'warn') throw error;
+      const problem = error instanceof Error ? error.message : 'unknown';
+      cacheables.warn(`${call.label}: what it changed was not invalidated: ${problem}`);
+    }
+  };
+  const returned = call.run();
+  if (isObservable(returned)) return evictedOnCompletion(call, returned, evictAfterwards);
+  const result = await returned;
+  await evictAfterwards();
   return result;
+}
+
+/** Its work begins when Nest subscribes; and only Nest takes an Observable out of a promise. */
+function evictedOnCompletion(
+  call: MethodCall,
+  returned: Observable<unknown>,
+  evictAfterwards: () => Promise<void>,
+): Observable<unknown> {
+  if (!call.isHandler) throw unfit(call.label, 'returns an Observable, whose work nobody has waited for');
+  return concat(returned, defer(evictAfterwards).pipe(ignoreElements()));
 }
 
 async function evict(
@@ -184,7 +205,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'then') === 'function';
 }
 
-function isObservable(value: unknown): boolean {
+function isObservable(value: unknown): value is Observable<unknown> {
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'subscribe') === 'function';
 }
 

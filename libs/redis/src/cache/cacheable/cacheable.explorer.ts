@@ -88,6 +88,7 @@ export class CacheableExplorer implements OnModuleInit {
       if (method.kind === 'CachePut')
         throw refused(label, 'is a route, and @CachePut keeps results of methods');
       if (method.kind === 'Cacheable') prepareRoute(method, type, label);
+      else method.handlers.add(type);
       return;
     }
     if (HANDLERS.some((key) => metadataOf(type, method, key) !== undefined)) method.handlers.add(type);

@@ -28,10 +28,17 @@ const DEFAULT_NAME = 'default';
 export class ContextCache {
   readonly plain: CacheContract;
   readonly contexts: ContextSegments | undefined;
+  readonly #kept: readonly string[] | undefined;
 
-  constructor(plain: CacheContract, contexts: ContextSegments | undefined) {
+  constructor(plain: CacheContract, contexts: ContextSegments | undefined, kept?: readonly string[]) {
     this.plain = plain;
     this.contexts = contexts;
+    this.#kept = kept;
+  }
+
+  /** With the contexts of this moment, for work that goes on after others may hold; refused without them. */
+  asOfNow(): ContextCache {
+    return this.contexts === undefined ? this : new ContextCache(this.plain, this.contexts, this.segments());
   }
 
   get<T = unknown>(key: Key, options?: GetOptions): Promise<T | undefined> {
@@ -75,11 +82,11 @@ export class ContextCache {
   }
 
   segments(request?: unknown): readonly string[] {
-    return this.contexts === undefined ? NO_SEGMENTS : this.contexts.of(request);
+    return this.#kept ?? (this.contexts === undefined ? NO_SEGMENTS : this.contexts.of(request));
   }
 
   key(key: Key): Key {
-    return this.contexts === undefined ? key : keyWithin(this.contexts.of(), key);
+    return this.contexts === undefined ? key : keyWithin(this.segments(), key);
   }
 
   tags(tags: readonly string[], segments: readonly string[] = this.segments()): readonly string[] {
