@@ -39,7 +39,7 @@ class AccountController {
 @Module({ imports: [RedisModule.forRoot({ session: { idle: '1h' } })], controllers: [AccountController] })
 class AppModule {
   configure(consumer: MiddlewareConsumer): void {
-    consumer.apply(SessionMiddleware).forRoutes('*path');
+    consumer.apply(SessionMiddleware).forRoutes(AccountController);
   }
 }
 

@@ -25,8 +25,8 @@ class ValuesController {
     RedisModule.forRoot({
       topology: 'embedded', // the default connection; the shards stand on their own
       shards: {
-        a: { url: process.env['SHARD_A_URL'] ?? 'redis://localhost:7001' },
-        b: { url: process.env['SHARD_B_URL'] ?? 'redis://localhost:7002', weight: 2 },
+        a: { url: process.env['SHARD_A_URL'] ?? 'redis://localhost:6381' },
+        b: { url: process.env['SHARD_B_URL'] ?? 'redis://localhost:6382', weight: 2 },
       },
     }),
   ],
