@@ -60,6 +60,7 @@ const NOTHING_YET: Results = {
   compared: [],
   stampedes: [],
   broken: [],
+  missing: [],
   minutes: 0,
 };
 
@@ -167,12 +168,14 @@ class HuntRun {
     this.#stops.push(() => origin.stop());
     this.#originUrl = origin.url;
     let results: Results = { ...NOTHING_YET, broken: this.#broken };
-    for (const part of PARTS.filter((each) => this.#options.parts.includes(each))) {
+    const wanted = PARTS.filter((each) => this.#options.parts.includes(each));
+    for (const [index, part] of wanted.entries()) {
       if (part !== 'stampede' && this.#fleet.length !== this.#options.processes) {
         await this.#staff(this.#options.processes);
       }
       results = { ...results, ...(await this.#part(part, results)) };
-      results = { ...results, minutes: (performance.now() - startedAt) / 60_000 };
+      const minutes = (performance.now() - startedAt) / 60_000;
+      results = { ...results, missing: wanted.slice(index + 1), minutes };
       await onPart(results);
     }
     return results;

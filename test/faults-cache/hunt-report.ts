@@ -31,6 +31,8 @@ export interface Results {
   readonly stampedes: readonly StampedeRow[];
   /** Gates that do not hold, as sentences. */
   readonly broken: readonly string[];
+  /** Parts that were asked for and have not been run yet. */
+  readonly missing: readonly string[];
   readonly minutes: number;
 }
 
@@ -207,6 +209,7 @@ async function preamble({ command, seed, date }: Setting, results: Results, tota
     `- command: \`${command}\`, seed ${seed}, ${results.minutes.toFixed(1)} minutes`,
     `- ${n(total)} operations in the hunt; gates that do not hold: ${results.broken.length}`,
     ...results.broken.map((sentence) => `- BROKEN ${sentence}`),
+    ...(results.missing.length === 0 ? [] : [`- UNFINISHED, not run yet: ${results.missing.join(', ')}`]),
   ].join('\n');
 }
 
