@@ -1,10 +1,12 @@
 /** Tasks in an application: handlers found, done and drained; and a producer whose Redis is away. */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Module } from '@nestjs/common';
 import { BullModule } from '@nestjs/bullmq';
+import { Queue, Worker, type Job } from 'bullmq';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createRedis, RedisModule } from '@anbar/nestjs-redis';
-import { Task, TASK_QUEUE, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
+import { parseCron, Task, TASK_QUEUE, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
 import { admin, shared, startStandalone, until } from '../topology/index.js';
 import { boot, bootFailure } from './boot.js';
 
@@ -55,6 +57,123 @@ describe.each(['embedded', 'standalone'] as const)('in an application on %s', (p
     expect(failure).toMatchObject({ code: 'INVALID_TASK' });
     expect(failure.message).toContain("two methods do the task 'test.invoice'");
   });
+});
+
+describe.each(['embedded', 'standalone'] as const)('without Nest on %s', (place) => {
+  it('a task under way at the shutdown may still publish, lock, cache and add', async () => {
+    const target = place === 'embedded' ? { topology: place } : { url: (await shared('standalone')).url };
+    const redis = createRedis({ ...target, tasks: { queue: `leaving-${process.pid}` } }, {});
+    let outcome: unknown = 'not there yet';
+    const leave = async (): Promise<void> => {
+      await pause(200);
+      await redis.pubsub.publish('leaving', 1);
+      await redis.cache.set('leaving', 1, { ttl: '1m' });
+      await redis.limiter.peek('somebody', { name: 'leaving', limit: 1, window: '1m' });
+      const locked = await redis.locks.run('leaving', { ttl: '5s' }, () => Promise.resolve('locked'));
+      outcome = [locked, (await redis.tasks.add('next', 1)).name];
+    };
+    const worker = redis.tasks.work(new Map([['leave', leave]]));
+    await worker.ready;
+    const { id } = await redis.tasks.add('leave', 1);
+    await until(async () => (await redis.tasks.find(id))?.state === 'active', { what: 'it to begin' });
+    await redis.disconnect();
+    expect(outcome).toEqual(['locked', 'next']);
+  });
+});
+
+describe('beside what BullMQ says itself', () => {
+  async function opened(queue: string) {
+    const { url, host, port } = await shared('standalone');
+    const namespace = `bull-${process.pid}`;
+    const redis = createRedis({ url, namespace, tasks: { queue } }, {});
+    const bull = new Queue(queue, { connection: { host, port }, prefix: `${namespace}:v1:tasks:{q}` });
+    onTestFinished(async () => {
+      await redis.disconnect();
+      await bull.close();
+    });
+    return { tasks: redis.tasks, bull };
+  }
+
+  it.each(['0 0 */2 * 1', '0 0 1 * */2', '0 0 */10 * 1-5', '0 0 13 * 5', '5/15 * * * *', '0 0 29 2 *'])(
+    'the schedule %s falls due when it does on the embedded default, also after its first time',
+    async (cron) => {
+      const { tasks, bull } = await opened(`cron-${cron.replaceAll(/[^\d-]/gu, '_')}`);
+      tasks.work(new Map([['tick', () => undefined]]));
+      const scheduledAt = Date.now();
+      await tasks.schedule('clock', 'tick', { cron });
+      const first = parseCron(cron).next(scheduledAt);
+      expect((await tasks.find(`repeat:clock:${first}`))?.state).toBe('delayed');
+      await (await bull.getJob(`repeat:clock:${first}`))?.promote();
+      const second = `repeat:clock:${parseCron(cron).next(first)}`;
+      await until(async () => (await tasks.find(second))?.state === 'delayed', { what: 'the next one' });
+      await tasks.unschedule('clock');
+    },
+  );
+
+  it('the pause before another attempt doubles up to an hour', async () => {
+    const { tasks, bull } = await opened('pauses');
+    const fail = (): never => {
+      throw new Error('not today');
+    };
+    tasks.work(new Map([['fail', fail]]));
+    const { id } = await tasks.add('fail', 1, { attempts: 9, backoff: '50m' });
+    const job = async () => (await bull.getDelayed())[0];
+    const first = await until(job, { what: 'the first pause' });
+    expect(first.delay).toBe(3_000_000);
+    await first.promote();
+    await until(async () => (await tasks.find(id))?.attempts === 2, { what: 'the second attempt' });
+    const second = await until(job, { what: 'the second pause' });
+    expect(second.delay).toBe(3_600_000);
+  });
+
+  it('results and progress of an earlier version, stored as they were, are still read', async () => {
+    const { tasks, bull } = await opened('earlier');
+    const { host, port } = await shared('standalone');
+    const earlier = async (job: Job): Promise<unknown> => {
+      await job.updateProgress(50);
+      return { data: [1] };
+    };
+    const prefix = `bull-${process.pid}:v1:tasks:{q}`;
+    const worker = new Worker('earlier', earlier, { connection: { host, port }, prefix });
+    onTestFinished(() => worker.close());
+    const { id } = await tasks.add('t', 1);
+    await until(async () => (await tasks.find(id))?.state === 'completed', { what: 'it to be done' });
+    expect(await tasks.find(id)).toMatchObject({ result: { data: [1] }, progress: 50 });
+    expect(await bull.getCompletedCount()).toBe(1);
+  });
+});
+
+it('with encryption neither data nor progress nor result can be read in Redis or without the key', async () => {
+  const { url, host, port } = await shared('standalone');
+  const namespace = `sealed-${process.pid}`;
+  const withKey = () => {
+    const encryption = { keys: [{ id: 'k1', secret: randomBytes(32) }], required: true };
+    const redis = createRedis({ url, namespace, codec: { encryption }, tasks: { queue: 'sealed' } }, {});
+    onTestFinished(() => redis.disconnect());
+    return redis.tasks;
+  };
+  const [ours, theirs] = [withKey(), withKey()];
+  const tell = async ({ data, progress }: RunningTask): Promise<unknown> => {
+    await progress({ secret: 'told-by-it' });
+    if (data === 'fail') throw new Error('no');
+    return { secret: 'given-by-it' };
+  };
+  ours.work(new Map([['t', tell]]));
+  const { id } = await ours.add('t', 'put-into-it');
+  await ours.add('t', 'fail', { attempts: 1 });
+  await until(async () => (await ours.counts()).failed === 1 && (await ours.counts()).completed === 1, {
+    what: 'both to end',
+  });
+  expect(await ours.find(id)).toMatchObject({
+    data: 'put-into-it',
+    progress: { secret: 'told-by-it' },
+    result: { secret: 'given-by-it' },
+  });
+  const bull = new Queue('sealed', { connection: { host, port }, prefix: `${namespace}:v1:tasks:{q}` });
+  onTestFinished(() => bull.close());
+  expect(JSON.stringify(await bull.getJobs())).not.toMatch(/put-into|told-by|given-by/u);
+  expect(await theirs.find(id)).toMatchObject({ data: undefined, progress: undefined, result: undefined });
+  expect(await theirs.failed()).toMatchObject([{ state: 'failed', data: undefined }]);
 });
 
 it('without Redis whoever adds a task is told in time, and what was refused is not added later', async () => {

@@ -101,15 +101,19 @@ export class Engines {
 
   /** What uses a connection before the connections, and what uses another capability before that one. */
   async close(): Promise<void> {
+    try {
+      // A task under way may use all the others.
+      await this.tasks.close();
+    } finally {
+      await this.#closeOthers();
+    }
+  }
+
+  async #closeOthers(): Promise<void> {
     this.health.close();
     await this.cleanup.close();
     this.metrics.close();
-    await Promise.all([
-      this.limiter.close(),
-      this.pubsub.disconnect(),
-      this.locks.disconnect(),
-      this.tasks.close(),
-    ]);
+    await Promise.all([this.limiter.close(), this.pubsub.disconnect(), this.locks.disconnect()]);
     await this.#closeCaches();
     await this.registry.disconnect();
     this.#tracing?.close();

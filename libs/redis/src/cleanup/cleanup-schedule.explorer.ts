@@ -16,6 +16,9 @@ export const CLEANUP_INTERVAL = 'redis-cleanup';
 /** Looked at so often in the time between two runs: who looks first does it, and processes come and go. */
 const LOOKS = 4;
 
+/** A longer interval fires every millisecond: Node keeps it in 31 bits. To look too often does no harm. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** What is used of `SchedulerRegistry`. */
 interface Registry {
   doesExist(type: 'interval', name: string): boolean;
@@ -40,7 +43,7 @@ export class CleanupSchedule implements OnApplicationBootstrap, OnModuleDestroy 
     if (!scheduled) return;
     const registry = await this.#findRegistry();
     if (registry === undefined || registry.doesExist('interval', CLEANUP_INTERVAL)) return;
-    const interval = setInterval(() => void this.#look(), everyMs / LOOKS);
+    const interval = setInterval(() => void this.#look(), Math.min(everyMs / LOOKS, LONGEST_TIMER_MS));
     interval.unref();
     registry.addInterval(CLEANUP_INTERVAL, interval);
     this.#registry = registry;

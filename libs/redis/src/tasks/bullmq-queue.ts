@@ -2,20 +2,20 @@
  * The queue on Redis: BullMQ, with connections of its own. Whoever adds a task is told within a deadline whether it is
  * safe; workers wait as long as it takes.
  */
-import type { Job, Queue, Worker } from 'bullmq';
+import type { Job, MinimalJob, Queue, RepeatOptions, Worker } from 'bullmq';
 import {
   abortReason,
   DeadlineExceededError,
-  parseDuration,
   systemClock,
   telemetryChannel,
   withDeadline,
   type Clock,
 } from '../core/index.js';
 import type { NativeRedis, TaskConnections } from '../connection/index.js';
-import { nextOf } from './embedded-queue.js';
+import { parseCron } from './cron.js';
 import { adding, perform, publishTask } from './perform.js';
 import { RunningTasks } from './running-tasks.js';
+import { timesOf } from './schedule-times.js';
 import type { TaskPayload } from './task-payload.js';
 import type {
   AddedTask,
@@ -31,7 +31,15 @@ import type {
   WorkOptions,
 } from './task-queue.js';
 import { TaskNotAddedError, TaskQueueClosedError } from './tasks.errors.js';
-import { drainOf, resolveTask, type ResolvedBackoff, type ResolvedTasks } from './tasks.options.js';
+import {
+  drainOf,
+  FAREWELL_MS,
+  limitOf,
+  pauseAfter,
+  resolveTask,
+  type ResolvedBackoff,
+  type ResolvedTasks,
+} from './tasks.options.js';
 
 type BullModule = Pick<typeof import('bullmq'), 'Queue' | 'Worker' | 'UnrecoverableError'>;
 
@@ -70,11 +78,17 @@ const STATES: Readonly<Record<string, TaskState>> = {
   failed: 'failed',
 };
 
-/** What BullMQ may take to say goodbye after the last task, before its connections are cut. */
-const FAREWELL_MS = 2_000;
+/** No task has an id with half of a surrogate pair in it, and no address can be made of one. */
+const HALF_CHARACTER = /\p{Surrogate}/u;
 
 /** BullMQ looks for tasks of dead workers twice within a lease. */
 const STALL_CHECKS_PER_LEASE = 2;
+
+/** BullMQ's own `exponential` knows no longest pause. */
+const DOUBLING = 'doubling';
+
+/** Both sides plan what comes next: who schedules the first time, and who does a task the time after. */
+const SETTINGS = { repeatStrategy: nextByCron, backoffStrategy: pauseOf };
 
 export class BullmqQueue implements TaskQueue {
   readonly #parts: BullmqQueueParts;
@@ -83,6 +97,7 @@ export class BullmqQueue implements TaskQueue {
   readonly #workers = new Set<TaskWorker>();
   #opening: Promise<Opened> | undefined;
   #closing: Promise<void> | undefined;
+  #closed = false;
 
   constructor(parts: BullmqQueueParts) {
     this.#parts = parts;
@@ -119,12 +134,13 @@ export class BullmqQueue implements TaskQueue {
     name: Name,
     { every, cron, data, ...options }: TaskSchedule<TaskData<Name>>,
   ): Promise<void> {
-    nextOf(every, cron);
+    const { next, everyMs } = timesOf(every, cron);
     const { settings, payload } = this.#parts;
     const { attempts, backoff } = resolveTask(options, settings);
     const stored = await payload.encode(name, data);
-    const repeat =
-      cron === undefined ? { every: parseDuration(every ?? 0, 'every') } : { pattern: cron, tz: 'UTC' };
+    // Looked for at once, so that a day that never comes is refused; BullMQ begins intervals with a task.
+    const startDate = next(this.#clock.wallNow());
+    const repeat = everyMs === undefined ? { pattern: cron ?? '', tz: 'UTC' } : { every: everyMs, startDate };
     const template = { name, data: stored, opts: { attempts, backoff: toBullBackoff(backoff) } };
     await this.#ask(({ queue }) => queue.upsertJobScheduler(id, repeat, template));
   }
@@ -161,9 +177,10 @@ export class BullmqQueue implements TaskQueue {
     });
   }
 
-  failed(limit = 50): Promise<TaskInfo[]> {
+  async failed(limit = 50): Promise<TaskInfo[]> {
+    const last = limitOf(limit) - 1;
     return this.#ask(async ({ queue }) => {
-      const jobs = await queue.getFailed(0, limit - 1);
+      const jobs = await queue.getFailed(0, last);
       return Promise.all(jobs.map((job) => this.#infoOf(queue, job as Job)));
     });
   }
@@ -193,11 +210,19 @@ export class BullmqQueue implements TaskQueue {
     const ready = working.then(() => undefined);
     // Who does not look at `ready` hears of it in `close`, and must not be ended by it before.
     ready.catch(() => undefined);
+    let stopping: Promise<void> | undefined;
+    const stop = async (drainMs: number): Promise<void> => {
+      try {
+        await this.#stop(await working, drainMs);
+      } finally {
+        this.#workers.delete(worker);
+      }
+    };
     const worker: TaskWorker = {
       ready,
       close: async (closing) => {
-        this.#workers.delete(worker);
-        await this.#stop(await working, drainOf(closing, this.#parts.settings));
+        const drainMs = drainOf(closing, this.#parts.settings);
+        await (stopping ??= stop(drainMs));
       },
     };
     this.#workers.add(worker);
@@ -217,7 +242,7 @@ export class BullmqQueue implements TaskQueue {
     const process = (job: Job): Promise<unknown> =>
       running.during(fromJobId(job.id), async (signal) => {
         const result = await this.#process(job, handlers, signal);
-        if (result.ok) return result.result;
+        if (result.ok) return result.stored;
         throw result.permanent ? new UnrecoverableError(result.error.message) : result.error;
       });
     const worker = new BullWorker(settings.queue, process, {
@@ -230,6 +255,7 @@ export class BullmqQueue implements TaskQueue {
       maxStalledCount: Math.max(0, settings.attempts - 1),
       removeOnComplete: { count: settings.keepCompleted },
       removeOnFail: { count: settings.keepFailed },
+      settings: SETTINGS,
     });
     worker.on('error', () => undefined);
     worker.on('lockRenewalFailed', (ids: string[]) => {
@@ -243,11 +269,11 @@ export class BullmqQueue implements TaskQueue {
     const done = await perform(handlers, {
       id: fromJobId(job.id),
       name: job.name,
-      data: () => this.#parts.payload.decode(job.name, job.data),
-      sender: this.#parts.payload.senderOf(job.data),
+      payload: this.#parts.payload,
+      stored: job.data,
       attempt: job.attemptsMade + 1,
       signal,
-      progress: (value) => job.updateProgress(value as object),
+      tell: (stored) => job.updateProgress(stored as object),
     });
     publishTask(this.#telemetry, done, { name: job.name, durationMs: this.#clock.now() - startedAt });
     return done;
@@ -276,7 +302,16 @@ export class BullmqQueue implements TaskQueue {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#workers].map((worker) => worker.close()));
+    try {
+      await Promise.all([...this.#workers].map((worker) => worker.close()));
+    } finally {
+      // What was under way may add tasks until it has ended.
+      this.#closed = true;
+      await this.#closeQueue();
+    }
+  }
+
+  async #closeQueue(): Promise<void> {
     if (this.#opening === undefined) return;
     const { queue, connection } = await this.#opening;
     await withDeadline(queue.close(), {
@@ -289,7 +324,7 @@ export class BullmqQueue implements TaskQueue {
 
   /** The queue, when it can be asked: what is not sent within the deadline is never sent. */
   async #ask<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw closed();
+    if (this.#closed) throw closed();
     const { timeoutMs } = this.#parts;
     try {
       return await withDeadline(
@@ -326,13 +361,15 @@ export class BullmqQueue implements TaskQueue {
         removeOnComplete: { count: settings.keepCompleted },
         removeOnFail: { count: settings.keepFailed },
       },
+      settings: SETTINGS,
     });
     queue.on('error', () => undefined);
     return { bull, queue, connection };
   }
 
   async #infoOf(queue: Queue, read: Job): Promise<TaskInfo> {
-    const data = await this.#parts.payload.decode(read.name, read.data);
+    const { payload } = this.#parts;
+    const data = await payload.look(read.name, read.data);
     const state = STATES[await read.getState()] ?? 'waiting';
     // It may have ended between the two looks: what was read then knows nothing of its result.
     const isOld = (state === 'completed' || state === 'failed') && typeof read.finishedOn !== 'number';
@@ -344,8 +381,9 @@ export class BullmqQueue implements TaskQueue {
       state,
       attempts: job.attemptsMade,
       // BullMQ says 0 where nothing was told.
-      progress: job.progress === 0 ? undefined : job.progress,
-      result: job.returnvalue ?? undefined,
+      progress:
+        job.progress === 0 ? undefined : await payload.decodeOutcome('progress', job.name, job.progress),
+      result: await payload.decodeOutcome('result', job.name, job.returnvalue),
       failure: job.failedReason || undefined,
       addedAt: job.timestamp,
     };
@@ -353,6 +391,7 @@ export class BullmqQueue implements TaskQueue {
 }
 
 async function findJob(queue: Queue, id: string): Promise<Job | undefined> {
+  if (HALF_CHARACTER.test(id)) return undefined;
   return ((await queue.getJob(toJobId(id))) ?? (await queue.getJob(id))) as Job | undefined;
 }
 
@@ -366,7 +405,18 @@ function fromJobId(id: string | undefined): string {
 }
 
 function toBullBackoff({ type, delayMs }: ResolvedBackoff): { type: string; delay: number } {
-  return { type, delay: delayMs };
+  return { type: type === 'exponential' ? DOUBLING : type, delay: delayMs };
+}
+
+function pauseOf(failures: number, _type?: string, _error?: Error, job?: MinimalJob): number {
+  const backoff = job?.opts.backoff;
+  const delayMs = typeof backoff === 'object' ? (backoff.delay ?? 0) : 0;
+  return pauseAfter(failures, { type: 'exponential', delayMs });
+}
+
+/** BullMQ's own reader of cron takes some days for others, so that a schedule would move with its queue. */
+function nextByCron(after: number, { pattern = '' }: RepeatOptions): number {
+  return parseCron(pattern).next(after);
 }
 
 function notAdded(cause: unknown, timeoutMs: number): TaskNotAddedError {

@@ -1,15 +1,8 @@
 /** The queue of the embedded default: this process only, gone at its exit, and else as the one on Redis. */
 import { randomUUID } from 'node:crypto';
-import {
-  parseDuration,
-  systemClock,
-  telemetryChannel,
-  type Clock,
-  type Duration,
-  type Timer,
-} from '../core/index.js';
-import { parseCron } from './cron.js';
+import { systemClock, telemetryChannel, withDeadline, type Clock, type Timer } from '../core/index.js';
 import { adding, perform, publishTask, type Performed } from './perform.js';
+import { timesOf } from './schedule-times.js';
 import type { TaskPayload } from './task-payload.js';
 import type {
   AddedTask,
@@ -24,8 +17,16 @@ import type {
   TaskWorker,
   WorkOptions,
 } from './task-queue.js';
-import { InvalidTaskError, TaskQueueClosedError } from './tasks.errors.js';
-import { drainOf, pauseAfter, resolveTask, type ResolvedTask, type ResolvedTasks } from './tasks.options.js';
+import { TaskQueueClosedError } from './tasks.errors.js';
+import {
+  drainOf,
+  FAREWELL_MS,
+  limitOf,
+  pauseAfter,
+  resolveTask,
+  type ResolvedTask,
+  type ResolvedTasks,
+} from './tasks.options.js';
 
 interface Kept {
   readonly id: string;
@@ -35,6 +36,7 @@ interface Kept {
   readonly addedAt: number;
   state: TaskState;
   attempts: number;
+  /** Both as the payload gave them. */
   progress: unknown;
   result: unknown;
   failure: string | undefined;
@@ -53,6 +55,8 @@ interface Planned {
   readonly next: (after: number) => number;
   readonly stored: unknown;
   readonly plan: ResolvedTask;
+  readonly everyMs: number | undefined;
+  due: number;
   timer: Timer | undefined;
 }
 
@@ -71,6 +75,7 @@ export class EmbeddedQueue implements TaskQueue {
   readonly #waiting: Kept[] = [];
   readonly #workers = new Set<Working>();
   readonly #schedules = new Map<string, Planned>();
+  #closing: Promise<void> | undefined;
   #closed = false;
 
   constructor({ settings, payload, clock = systemClock }: EmbeddedQueueParts) {
@@ -101,12 +106,16 @@ export class EmbeddedQueue implements TaskQueue {
     name: Name,
     { every, cron, data, ...options }: TaskSchedule<TaskData<Name>>,
   ): Promise<void> {
-    const next = nextOf(every, cron);
+    const { next, everyMs } = timesOf(every, cron);
     const plan = resolveTask(options, this.#settings);
     const stored = await this.#payload.encode(name, data);
     if (this.#closed) throw closed();
-    this.#schedules.get(id)?.timer?.cancel();
-    const planned: Planned = { name, next, stored, plan, timer: undefined };
+    const before = this.#schedules.get(id);
+    // The same again, as at every boot, is no reason to wait anew.
+    const isSame = everyMs !== undefined && before?.everyMs === everyMs;
+    const due = isSame ? before.due : next(this.#clock.wallNow());
+    before?.timer?.cancel();
+    const planned: Planned = { name, next, stored, plan, everyMs, due, timer: undefined };
     this.#schedules.set(id, planned);
     this.#plan(planned);
   }
@@ -127,9 +136,9 @@ export class EmbeddedQueue implements TaskQueue {
     return Promise.resolve(counts);
   }
 
-  failed(limit = 50): Promise<TaskInfo[]> {
+  async failed(limit = 50): Promise<TaskInfo[]> {
     const failed = [...this.#tasks.values()].filter(({ state }) => state === 'failed').toReversed();
-    return Promise.all(failed.slice(0, limit).map((kept) => this.#infoOf(kept)));
+    return Promise.all(failed.slice(0, limitOf(limit)).map((kept) => this.#infoOf(kept)));
   }
 
   retry(id: string): Promise<boolean> {
@@ -150,7 +159,7 @@ export class EmbeddedQueue implements TaskQueue {
   }
 
   work(handlers: ReadonlyMap<string, TaskHandler>, options: WorkOptions = {}): TaskWorker {
-    if (this.#closed) throw closed();
+    if (this.#closing !== undefined) throw closed();
     const concurrency = options.concurrency ?? this.#settings.concurrency;
     const working: Working = { handlers, concurrency, running: new Map(), open: true };
     this.#workers.add(working);
@@ -161,11 +170,17 @@ export class EmbeddedQueue implements TaskQueue {
     };
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** What is under way may add tasks until it has ended. */
+  async #close(): Promise<void> {
+    await Promise.all([...this.#workers].map((working) => this.#stop(working, this.#settings.drainMs)));
     this.#closed = true;
     for (const { timer } of this.#schedules.values()) timer?.cancel();
     for (const { timer } of this.#tasks.values()) timer?.cancel();
-    await Promise.all([...this.#workers].map((working) => this.#stop(working, this.#settings.drainMs)));
   }
 
   #keep(name: string, stored: unknown, plan: ResolvedTask): AddedTask {
@@ -228,12 +243,12 @@ export class EmbeddedQueue implements TaskQueue {
     const done = await perform(handlers, {
       id: kept.id,
       name: kept.name,
-      data: () => this.#payload.decode(kept.name, kept.stored),
-      sender: this.#payload.senderOf(kept.stored),
+      payload: this.#payload,
+      stored: kept.stored,
       attempt: kept.attempts + 1,
       signal,
-      progress: (value) => {
-        kept.progress = value;
+      tell: (stored) => {
+        kept.progress = stored;
         return Promise.resolve();
       },
     });
@@ -244,7 +259,7 @@ export class EmbeddedQueue implements TaskQueue {
 
   #settle(kept: Kept, done: Performed): void {
     if (done.ok) {
-      kept.result = done.result;
+      kept.result = done.stored;
       this.#finish(kept, 'completed', this.#settings.keepCompleted);
       return;
     }
@@ -275,47 +290,35 @@ export class EmbeddedQueue implements TaskQueue {
       },
       { keepAlive: true },
     );
-    await Promise.all(working.running.keys());
+    // A handler that ignores its signal would hold the shutdown up for ever.
+    await withDeadline(Promise.all(working.running.keys()), {
+      timeoutMs: drainMs + FAREWELL_MS,
+      what: 'the end of a worker',
+      clock: this.#clock,
+    }).catch(() => undefined);
     patience.cancel();
     this.#workers.delete(working);
   }
 
   #plan(planned: Planned): void {
-    const now = this.#clock.wallNow();
-    planned.timer = this.#clock.after(Math.max(1, planned.next(now) - now), () => {
+    planned.timer = this.#clock.after(Math.max(1, planned.due - this.#clock.wallNow()), () => {
       this.#keep(planned.name, planned.stored, planned.plan);
+      // The timer may be early by the wall clock, and what was due just now is not due again.
+      planned.due = planned.next(Math.max(this.#clock.wallNow(), planned.due));
       this.#plan(planned);
     });
   }
 
-  async #infoOf({
-    id,
-    name,
-    stored,
-    state,
-    attempts,
-    progress,
-    result,
-    failure,
-    addedAt,
-  }: Kept): Promise<TaskInfo> {
-    const data = await this.#payload.decode(name, stored);
+  async #infoOf(kept: Kept): Promise<TaskInfo> {
+    // What is read takes a while, and the task goes on meanwhile.
+    const { id, name, state, attempts, failure, addedAt } = kept;
+    const [data, progress, result] = await Promise.all([
+      this.#payload.look(name, kept.stored),
+      this.#payload.decodeOutcome('progress', name, kept.progress),
+      this.#payload.decodeOutcome('result', name, kept.result),
+    ]);
     return { id, name, data, state, attempts, progress, result, failure, addedAt };
   }
-}
-
-/** @throws InvalidTaskError unless it says exactly one of the two */
-export function nextOf(every: Duration | undefined, cron: string | undefined): (after: number) => number {
-  if ((every === undefined) === (cron === undefined)) {
-    throw new InvalidTaskError('a schedule says either `every` or `cron`');
-  }
-  if (cron !== undefined) {
-    const parsed = parseCron(cron);
-    return (after) => parsed.next(after);
-  }
-  const everyMs = parseDuration(every ?? 0, 'every');
-  if (everyMs < 1) throw new InvalidTaskError('a schedule is due again at once: `every` is 0');
-  return (after) => after + everyMs;
 }
 
 function closed(): TaskQueueClosedError {

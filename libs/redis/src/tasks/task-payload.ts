@@ -2,7 +2,7 @@
  * What stands in a queue. Without encryption plain JSON, which people and tools can read; with it nothing but the codec's
  * bytes. Dates, maps and the like come out as what they were.
  */
-import { decodeJson, encodeJson, type Codec } from '../codec/index.js';
+import { decodeJson, encodeJson, type Codec, type CodecContext } from '../codec/index.js';
 import { InvalidTaskError } from './tasks.errors.js';
 
 export interface TaskPayloadParts {
@@ -12,8 +12,12 @@ export interface TaskPayloadParts {
   readonly queue: string;
 }
 
+/** What a handler tells while it works, and what it gives in the end. */
+export type Outcome = 'progress' | 'result';
+
 const SEALED = 'sealed';
 const SENDER = 'trace';
+const OUTCOME = 'anbar';
 
 export class TaskPayload {
   readonly #parts: TaskPayloadParts;
@@ -24,12 +28,10 @@ export class TaskPayload {
 
   /** What JSON can carry. A task without data has no envelope, and so nothing that tells where it came from. */
   async encode(name: string, data: unknown, traceparent?: string): Promise<unknown> {
-    const { codec } = this.#parts;
     if (data === undefined) return null;
     const sender = traceparent === undefined ? {} : { [SENDER]: traceparent };
     try {
-      if (codec === undefined) return { data: JSON.parse(encodeJson(data)) as unknown, ...sender };
-      return { [SEALED]: (await codec.encode(data, this.#context(name))).toString('base64'), ...sender };
+      return { ...(await this.#wrap(data, this.#context('task', name))), ...sender };
     } catch (error) {
       throw new InvalidTaskError(`the data of a task '${name.slice(0, 50)}' can not be stored`, {
         cause: error,
@@ -44,19 +46,58 @@ export class TaskPayload {
   }
 
   async decode(name: string, stored: unknown): Promise<unknown> {
-    if (typeof stored !== 'object' || stored === null) return undefined;
+    return this.#unwrap(stored, name, this.#context('task', name));
+  }
+
+  /** As {@link decode}, for those who list tasks: one that can not be read hides no other. */
+  async look(name: string, stored: unknown): Promise<unknown> {
+    return this.decode(name, stored).catch(() => undefined);
+  }
+
+  /** Nothing when it can not be stored: work that is done is not done again for what it says of itself. */
+  async encodeOutcome(
+    kind: Outcome,
+    name: string,
+    value: unknown,
+  ): Promise<{ readonly stored: unknown } | undefined> {
+    if (value === undefined) return { stored: null };
+    try {
+      return { stored: { [OUTCOME]: kind, ...(await this.#wrap(value, this.#context(kind, name))) } };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Nothing when it can not be read; earlier versions stored it as it was, without an envelope. */
+  async decodeOutcome(kind: Outcome, name: string, stored: unknown): Promise<unknown> {
+    if (Reflect.get(Object(stored), OUTCOME) !== kind) return stored ?? undefined;
+    return this.#unwrap(stored, name, this.#context(kind, name)).catch(() => undefined);
+  }
+
+  async #wrap(value: unknown, context: CodecContext): Promise<object> {
     const { codec } = this.#parts;
+    if (codec === undefined) return { data: JSON.parse(encodeJson(value)) as unknown };
+    return { [SEALED]: (await codec.encode(value, context)).toString('base64') };
+  }
+
+  async #unwrap(stored: unknown, name: string, context: CodecContext): Promise<unknown> {
+    if (typeof stored !== 'object' || stored === null) return undefined;
     const sealed: unknown = Reflect.get(stored, SEALED);
-    if (typeof sealed !== 'string') return decodeJson(JSON.stringify(Reflect.get(stored, 'data')));
-    const decoded = await codec?.decode(Buffer.from(sealed, 'base64'), this.#context(name));
+    if (typeof sealed !== 'string') {
+      // BullMQ makes an empty object of no data.
+      const data: unknown = Reflect.get(stored, 'data');
+      return data === undefined ? undefined : decodeJson(JSON.stringify(data));
+    }
+    const decoded = await this.#parts.codec?.decode(Buffer.from(sealed, 'base64'), context);
     if (decoded?.ok === true) return decoded.value;
     throw new InvalidTaskError(`the data of a task '${name.slice(0, 50)}' can not be read`, {
       hint: 'this process may lack the key it was sealed with',
     });
   }
 
-  #context(name: string): { namespace: string; key: string } {
+  /** A result can not be put in the place of data, nor that of one name in the place of another's. */
+  #context(kind: Outcome | 'task', name: string): CodecContext {
     const { namespace, queue } = this.#parts;
-    return { namespace, key: `task\n${queue}\n${name}` };
+    return { namespace, key: `${kind}\n${queue}\n${name}` };
   }
 }

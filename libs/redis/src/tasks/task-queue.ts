@@ -35,9 +35,12 @@ export interface AddedTask {
 }
 
 export interface TaskSchedule<Data = unknown> {
-  /** Again and again after this time… */
+  /** Again and again after this time, the first time too… */
   readonly every?: Duration | undefined;
-  /** …or by minute, hour, day, month and weekday, in UTC: `'0 3 * * *'`. */
+  /**
+   * …or by minute, hour, day, month and weekday, in UTC: `'0 3 * * *'`. Of a day and a weekday either will do,
+   * unless one begins with `*`.
+   */
   readonly cron?: string | undefined;
   readonly data?: Data | undefined;
   readonly attempts?: number | undefined;
@@ -49,12 +52,14 @@ export type TaskState = 'waiting' | 'delayed' | 'active' | 'completed' | 'failed
 export interface TaskInfo {
   readonly id: string;
   readonly name: string;
+  /** Undefined also where this process can not read it, as without the key it was sealed with. */
   readonly data: unknown;
   readonly state: TaskState;
   /** Attempts that have ended. */
   readonly attempts: number;
   /** What the handler told last. */
   readonly progress: unknown;
+  /** A copy of what the handler returned, or undefined where that can not be stored. */
   readonly result: unknown;
   /** Message of the last failure. */
   readonly failure: string | undefined;
@@ -72,7 +77,7 @@ export interface RunningTask<Data = unknown> {
   readonly attempt: number;
   /** Aborted when the worker shuts down and can not wait, or when the task was given to another worker. */
   readonly signal: AbortSignal;
-  /** Tells how far it is; seen in `find`. */
+  /** Tells how far it is; seen in `find`. It never rejects: what can not be stored or told is left out. */
   readonly progress: (value: unknown) => Promise<void>;
 }
 
@@ -86,7 +91,11 @@ export interface WorkOptions {
 export interface TaskWorker {
   /** Settles when it looks for tasks; rejects when it never will, as without the package it needs. */
   readonly ready: Promise<void>;
-  /** Takes no more tasks, lets those under way finish for at most `drain`, then aborts them. @default that of the queue, 10 s */
+  /**
+   * Takes no more tasks, lets those under way finish for at most `drain`, then aborts them, and waits for two
+   * seconds more.
+   * @default that of the queue, 10 s
+   */
   close(options?: { drain?: Duration }): Promise<void>;
 }
 
@@ -113,6 +122,6 @@ export interface TaskQueue {
   remove(id: string): Promise<boolean>;
   /** Does tasks of these names in this process. Tasks of other names fail: give all handlers to one worker. */
   work(handlers: ReadonlyMap<string, TaskHandler>, options?: WorkOptions): TaskWorker;
-  /** Closes its workers, and what it opened. */
+  /** Closes its workers, and then what it opened: until they have ended, tasks may still be added. */
   close(): Promise<void>;
 }

@@ -55,10 +55,13 @@ export const TASK_DEFAULTS = {
   drain: '10s',
 } as const satisfies TaskOptions;
 
-/** A longer pause is no pause but a loss. */
+/** What a worker waits for tasks whose signal it has aborted, and for goodbyes. */
+export const FAREWELL_MS = 2_000;
+/** Doubling ends here: a longer pause is no pause but a loss. */
 const LONGEST_BACKOFF_MS = 3_600_000;
 const QUEUE_NAME = /^[\w.-]{1,100}$/u;
-const ID = /^[^\s]{1,200}$/u;
+/** Half a surrogate pair has no bytes of its own, so that two such ids would be one. */
+const ID = /^[^\s\p{Surrogate}]{1,200}$/u;
 
 export function resolveTasks(options: TaskOptions = {}): ResolvedTasks {
   const queue = options.queue ?? TASK_DEFAULTS.queue;
@@ -83,7 +86,7 @@ export function resolveTask(options: AddTask, defaults: ResolvedTasks): Resolved
   const { id } = options;
   if (id !== undefined && !ID.test(id)) {
     throw new InvalidTaskError(
-      'the id of a task is empty, longer than 200 characters or has white space in it',
+      'the id of a task is empty, longer than 200 characters or has white space or half a character in it',
     );
   }
   return {
@@ -101,7 +104,12 @@ export function drainOf(options: { drain?: Duration } | undefined, { drainMs }: 
 /** The pause before the attempt after this many have failed. */
 export function pauseAfter(failures: number, { type, delayMs }: ResolvedBackoff): number {
   if (type === 'fixed') return delayMs;
-  return Math.min(LONGEST_BACKOFF_MS, delayMs * 2 ** Math.min(failures - 1, 30));
+  return Math.max(delayMs, Math.min(LONGEST_BACKOFF_MS, delayMs * 2 ** Math.min(failures - 1, 30)));
+}
+
+/** @throws InvalidTaskError unless that many can be listed */
+export function limitOf(limit: number): number {
+  return count(limit, 'failed');
 }
 
 function resolveBackoff(backoff: Duration | TaskBackoff): ResolvedBackoff {

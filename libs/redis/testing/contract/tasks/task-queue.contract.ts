@@ -295,6 +295,143 @@ const cases: readonly ContractCase<TaskQueueSubject>[] = [
     },
   },
   {
+    name: 'without data it is done with undefined, by itself and on a schedule',
+    async run({ open }, { key }) {
+      const queue = open(nameOf(key));
+      const seen: unknown[] = [];
+      work(queue, {
+        tick: ({ data, name }) => {
+          seen.push([name, data]);
+        },
+      });
+      const { id } = await queue.add('tick', undefined);
+      await eventually('the task to be done', async () => (await queue.find(id))?.state === 'completed');
+      await queue.schedule('clock', 'tick', { every: '50ms' });
+      await eventually('two of the schedule', () => seen.length >= 3);
+      await queue.unschedule('clock');
+      assert.deepEqual(new Set(seen.map(String)), new Set(['tick,']));
+      assert.equal((await queue.counts()).failed, 0);
+      await queue.close();
+    },
+  },
+  {
+    name: 'results and progress are kept as what they were, null and 0 too, and as they were then',
+    async run({ open }, { key }) {
+      const queue = open(nameOf(key));
+      const values = [10n ** 20n, new Map([['a', 1]]), null, 0, false, '', { at: new Date(7) }, { data: 1 }];
+      const counted = { pages: 1 };
+      work(queue, {
+        value: async ({ data, progress }) => {
+          await progress(values[data as number]);
+          return values[data as number];
+        },
+        counted: () => counted,
+      });
+      const added = await Promise.all(values.map((_, i) => queue.add('value', i)));
+      const last = await queue.add('counted', 1);
+      await eventually('all to be done', async () => (await queue.counts()).completed === added.length + 1);
+      const found = await Promise.all(added.map(({ id }) => queue.find(id)));
+      assert.deepEqual(
+        found.map((task) => [task?.result, task?.progress, task?.attempts]),
+        values.map((value) => [value, value, 1]),
+      );
+      counted.pages = 2;
+      assert.deepEqual((await queue.find(last.id))?.result, { pages: 1 });
+      await queue.close();
+    },
+  },
+  {
+    name: 'a result or a progress that can not be stored is left out, and the task is done',
+    async run({ open }, { key }) {
+      const queue = open(nameOf(key), QUICK);
+      let calls = 0;
+      work(queue, {
+        t: async ({ progress }) => {
+          calls += 1;
+          await progress('half');
+          await progress(() => 1);
+          const circle: { of?: unknown } = {};
+          circle.of = circle;
+          return circle;
+        },
+      });
+      const { id } = await queue.add('t', 1);
+      await eventually('it to end', async () => (await queue.find(id))?.state === 'completed');
+      const found = await queue.find(id);
+      assert.deepEqual([found?.result, found?.progress, found?.failure], [undefined, 'half', undefined]);
+      assert.equal(calls, 1);
+      await queue.close();
+    },
+  },
+  {
+    name: 'a schedule of an interval begins after the first one',
+    async run({ open }, { key }) {
+      const queue = open(nameOf(key));
+      const ranAt: number[] = [];
+      const worker = work(queue, {
+        tick: () => {
+          ranAt.push(Date.now());
+        },
+      });
+      await worker.ready;
+      const scheduledAt = Date.now();
+      await queue.schedule('clock', 'tick', { every: '400ms' });
+      await pause(200);
+      // The same again is no reason to wait anew.
+      await queue.schedule('clock', 'tick', { every: '400ms' });
+      await eventually('two of them', () => ranAt.length >= 2);
+      await queue.unschedule('clock');
+      const [first = 0, second = 0] = ranAt;
+      assert.ok(first - scheduledAt >= 390, `the first came after ${first - scheduledAt} ms`);
+      assert.ok(first - scheduledAt < 590, `the first came after ${first - scheduledAt} ms`);
+      assert.ok(second - first >= 200, `the second came ${second - first} ms later`);
+      await queue.close();
+    },
+  },
+  {
+    name: 'closing does not wait for ever for a task that ignores its signal',
+    async run({ open }, { key }) {
+      const queue = open(nameOf(key));
+      let end: () => void = () => undefined;
+      const held = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      const worker = work(queue, { deaf: () => held });
+      const { id } = await queue.add('deaf', 1);
+      await eventually('it to begin', async () => (await queue.find(id))?.state === 'active');
+      const startedAt = performance.now();
+      await worker.close({ drain: '50ms' });
+      const tookMs = performance.now() - startedAt;
+      assert.ok(tookMs > 1_000 && tookMs < 4_000, `it took ${tookMs} ms`);
+      end();
+      await queue.close();
+    },
+  },
+  {
+    name: 'a task under way while the queue closes may still add, look and schedule',
+    async run({ open }, { key }) {
+      const queue = open(nameOf(key));
+      let outcome: unknown = 'not there yet';
+      const worker = work(queue, {
+        t: async () => {
+          await pause(200);
+          const { id } = await queue.add('next', 1);
+          await queue.schedule('later', 'next', { every: '1h' });
+          outcome = [(await queue.find(id))?.state, await queue.unschedule('later')];
+        },
+      });
+      await worker.ready;
+      const { id } = await queue.add('t', 1);
+      await eventually('it to begin', async () => (await queue.find(id))?.state === 'active');
+      // Who closes a worker and then the queue at once waits for both.
+      void worker.close();
+      await queue.close();
+      assert.deepEqual(outcome, ['waiting', true]);
+      await rejection(queue.add('next', 1), 'TASK_QUEUE_CLOSED');
+      await rejection(async () => void work(queue, { t: () => 1 }), 'TASK_QUEUE_CLOSED');
+    },
+  },
+  {
     name: 'what can not be stored or is out of range is refused',
     async run({ open }, { key }) {
       const queue = open(nameOf(key));
@@ -305,6 +442,15 @@ const cases: readonly ContractCase<TaskQueueSubject>[] = [
       await rejection(queue.add('t', 1, { attempts: 0 }), 'INVALID_TASK');
       await rejection(queue.add('t', 1, { id: 'a b' }), 'INVALID_TASK');
       await rejection(queue.add('t', 1, { delay: -1 }), 'INVALID_DURATION');
+      await rejection(queue.schedule('never', 't', { cron: '0 0 31 2 *' }), 'INVALID_TASK');
+      assert.equal(await queue.unschedule('never'), false);
+      for (const limit of [0, -1, 1.5]) await rejection(queue.failed(limit), 'INVALID_TASK');
+      const half = '\ud800';
+      await rejection(queue.add('t', 1, { id: half }), 'INVALID_TASK');
+      assert.deepEqual(
+        [await queue.find(half), await queue.retry(half), await queue.remove(half)],
+        [undefined, false, false],
+      );
       assert.deepEqual(await queue.counts(), { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0 });
       await queue.close();
     },
