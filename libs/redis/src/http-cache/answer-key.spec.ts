@@ -48,6 +48,12 @@ describe('the order of parameters', () => {
     expect(onlyParameters('/a?page=1&x=2', ['page'])).toEqual({ url: '/a?page=1', others: true });
     expect(onlyParameters('/a?page=1', ['page'])).toEqual({ url: '/a?page=1', others: false });
     expect(onlyParameters('/a', ['page'])).toEqual({ url: '/a', others: false });
+    // All that is in a parameter counts with it, however it is listed.
+    for (const listed of ['filter', 'filter[name]', 'filter.name']) {
+      for (const url of ['/a?filter[name]=1', '/a?filter[x]=2&filter.y=3', '/a?filter=4'])
+        expect(onlyParameters(`${url}&x=2`, [listed])).toEqual({ url, others: true });
+      expect(onlyParameters('/a?filters=1', [listed])).toEqual({ url: '/a', others: true });
+    }
     // A parser may take these for the listed one: another key, and not stored.
     for (const url of ['/a?p%61ge=1&page=2', '/a?[page]=1&page=2'])
       expect(onlyParameters(`${url}&x=2`, ['page'])).toEqual({ url, others: true });

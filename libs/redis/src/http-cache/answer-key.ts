@@ -67,8 +67,9 @@ export function onlyParameters(url: string, wanted: readonly string[]): { url: s
     .split('&')
     .filter((pair) => pair !== '')
     .map((pair) => ({ pair, name: nameOf(pair) }));
-  const kept = named.filter(({ name }) => wanted.includes(name) || isAmbiguous(name)).map(({ pair }) => pair);
-  const others = named.some(({ name }) => !wanted.includes(name));
+  const isWanted = (name: string): boolean => wanted.some((each) => each === name || nameOf(each) === name);
+  const kept = named.filter(({ name }) => isWanted(name) || isAmbiguous(name)).map(({ pair }) => pair);
+  const others = named.some(({ name }) => !isWanted(name));
   return { url: kept.length === 0 ? url.slice(0, mark) : `${url.slice(0, mark)}?${kept.join('&')}`, others };
 }
 

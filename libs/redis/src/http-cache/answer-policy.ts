@@ -22,6 +22,8 @@ export type Refusal =
   | 'answer-vary'
   | 'content-encoding'
   | 'too-large'
+  | 'unless'
+  | 'unless-arguments'
   | 'stream';
 
 /** What the log says once per route and reason. */
@@ -35,6 +37,7 @@ export const HINTS: Readonly<Partial<Record<Refusal, string>>> = {
   'content-encoding':
     "the answer is encoded; name 'accept-encoding' in `vary`, or leave the encoding to the server",
   'too-large': 'the body is larger than httpCache.maxBytes',
+  'unless-arguments': '`unless` of a route is given the result of the handler and nothing else',
   stream: 'the answer is a stream, or was not sent through Nest',
 };
 
@@ -50,6 +53,7 @@ export interface Home {
 export type Verdict = { readonly refusal: Refusal } | { readonly home: Home };
 
 const ANONYMOUS = 'anonymous';
+const NOT_MODIFIED = 304;
 const SHARED = Object.freeze({ principal: undefined });
 
 export class AnswerPolicy {
@@ -109,6 +113,14 @@ export class AnswerPolicy {
     return lengthOf(sent.body) > this.#settings.maxBytes ? 'too-large' : undefined;
   }
 
+  /** What only the head tells that was really written: session libraries and `onSend` hooks are late. */
+  refusesWritten(exchange: Exchange, sent: Sent): Refusal | undefined {
+    if (exchange.answered('set-cookie') !== undefined) return 'set-cookie';
+    const { status } = exchange;
+    // The client had the answer already, which says nothing about the answer.
+    return status === sent.status || status === NOT_MODIFIED ? undefined : 'status';
+  }
+
   #whose(
     { request }: Exchange,
     { options: { by } }: RouteQuestion,
@@ -134,14 +146,31 @@ export class AnswerPolicy {
   }
 }
 
-/** Names the handler has added to `Vary`, and the key does not know. */
+/** Said by what allows origins and what compresses: neither chooses between bodies that are stored. */
+const CHOOSE_NO_BODY: ReadonlySet<string> = new Set(['origin', 'accept-encoding']);
+
+/** Names in `Vary` that the key does not know. Those that choose no body count when the handler adds them. */
 export function undeclaredVary(
   before: string,
   after: string,
   declared: readonly string[],
 ): readonly string[] {
-  const known = new Set([...namesIn(before), ...declared.map((name) => name.toLowerCase())]);
+  const harmless = namesIn(before).filter((name) => CHOOSE_NO_BODY.has(name));
+  const known = new Set([...harmless, ...declared.map((name) => name.toLowerCase())]);
   return namesIn(after).filter((name) => !known.has(name));
+}
+
+/** What `unless` of the route says of the handler's result. */
+export function exception({ options }: RouteQuestion, result: unknown): Refusal | undefined {
+  const unless = options.unless as ((result: unknown, ...args: unknown[]) => boolean) | undefined;
+  if (unless === undefined) return undefined;
+  // Nobody may be told less than they ask for, and of many values none is the result.
+  if (unless.length > 1 || isObservable(result)) return 'unless-arguments';
+  return unless(result) ? 'unless' : undefined;
+}
+
+function isObservable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'subscribe' in value;
 }
 
 export function namesIn(list: string): readonly string[] {

@@ -28,7 +28,7 @@ interface Plan {
 @Injectable()
 export class CacheInterceptor implements NestInterceptor {
   readonly #cacheables: Cacheables;
-  readonly #plans = new WeakMap<object, Plan | false>();
+  readonly #plans = new WeakMap<object, Map<object, Plan | false>>();
 
   constructor(@Inject(Cacheables) cacheables: Cacheables) {
     this.#cacheables = cacheables;
@@ -56,10 +56,13 @@ export class CacheInterceptor implements NestInterceptor {
 
   #planOf(context: ExecutionContext): Plan | false {
     const handler = context.getHandler();
-    const known = this.#plans.get(handler);
+    const owner = context.getClass();
+    // The same inherited method belongs to several controllers.
+    const plans = this.#plans.get(handler) ?? new Map<object, Plan | false>();
+    const known = plans.get(owner);
     if (known !== undefined) return known;
-    const plan = planOf(handler, context.getClass());
-    this.#plans.set(handler, plan);
+    const plan = planOf(handler, owner);
+    this.#plans.set(handler, plans.set(owner, plan));
     return plan;
   }
 }

@@ -3,7 +3,7 @@
  * place of whatever Nest would have sent: interceptors around the handler have done their part by then, and may still
  * fail, in which case the error is answered and not what was stored.
  */
-import type { IncomingMessage, OutgoingHttpHeader } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
 import type { Sent } from './stored-answer.js';
 
 /** What goes out in place of the handler's answer. */
@@ -17,6 +17,16 @@ export interface Reply {
   readonly text: boolean;
 }
 
+type WriteHead = (...args: readonly unknown[]) => ServerResponse;
+
+/** What is told of an answer on its way. */
+export interface Witness {
+  /** Comes before the bytes are written, and may set headers; what it returns comes behind the head. */
+  sent(sent: Sent): () => void;
+  /** The body goes out piece by piece. */
+  streamed(): void;
+}
+
 export interface Exchange {
   /** As the framework hands it to guards. */
   readonly request: object;
@@ -24,17 +34,45 @@ export interface Exchange {
   readonly method: string;
   /** Path and query as they came. */
   readonly url: string;
+  /** Of the answer so far. */
+  readonly status: number;
+  /** The client has left before it was answered. */
+  readonly abandoned: boolean;
   /** What the answer says so far. */
   answered(name: string): OutgoingHttpHeader | undefined;
   setHeader(name: string, value: string): void;
   /** Has this sent instead of what Nest will hand over. */
   serve(reply: Reply): void;
-  /**
-   * Looks at what is sent. `onSend` comes first and may set headers, what it returns comes when the answer has been
-   * written. Nothing is told of answers that are streams or go past `send`.
-   */
-  capture(onSend: (sent: Sent) => () => void): void;
+  /** Looks at what is sent. Nothing is told of answers that are written past the framework. */
+  capture(witness: Witness): void;
   onClose(callback: () => void): void;
+}
+
+/** Whether the other end is closed; a client that has only said so is one that Node gives up, too. */
+export function isAbandoned({ socket }: IncomingMessage, response: ServerResponse): boolean {
+  return !response.writableFinished && (response.closed || socket.destroyed || socket.readableEnded);
+}
+
+/** Tells when the head has been written, which a session library or an `onSend` hook may put off. */
+export function onceWritten(response: ServerResponse, written: () => void): void {
+  if (response.headersSent) {
+    written();
+    return;
+  }
+  let told = false;
+  const tell = (): void => {
+    if (told || !response.headersSent) return;
+    told = true;
+    written();
+  };
+  const writeHead = response.writeHead.bind(response) as WriteHead;
+  response.writeHead = (...args: readonly unknown[]) => {
+    const result = writeHead(...args);
+    tell();
+    return result;
+  };
+  // Who holds an answer back may undo that, for they restore what they found. This waits for no client.
+  response.once('prefinish', tell);
 }
 
 export interface RequestHeaders {

@@ -1,7 +1,6 @@
 /** An exchange of Express. */
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
-import { bytesOf, type Exchange, type Reply } from './exchange.js';
-import type { Sent } from './stored-answer.js';
+import { bytesOf, isAbandoned, onceWritten, type Exchange, type Reply, type Witness } from './exchange.js';
 
 type Send = (this: unknown, body?: unknown) => unknown;
 
@@ -10,9 +9,14 @@ interface ExpressResponse extends ServerResponse {
   json: Send;
 }
 
+const NO_CONTENT = 204;
+const NOT_MODIFIED = 304;
+
 export class ExpressExchange implements Exchange {
   readonly raw: IncomingMessage;
   readonly #response: ExpressResponse;
+  /** Of the whole answer, when Express has made a 304 of it. */
+  #type: OutgoingHttpHeader | undefined;
 
   constructor(request: object, response: object) {
     this.raw = request as IncomingMessage;
@@ -32,7 +36,16 @@ export class ExpressExchange implements Exchange {
     return typeof original === 'string' ? original : (this.raw.url ?? '');
   }
 
+  get status(): number {
+    return this.#response.statusCode;
+  }
+
+  get abandoned(): boolean {
+    return isAbandoned(this.raw, this.#response);
+  }
+
   answered(name: string): OutgoingHttpHeader | undefined {
+    if (name === 'content-type' && this.status === NOT_MODIFIED) return this.#type;
     return this.#response.getHeader(name);
   }
 
@@ -64,18 +77,31 @@ export class ExpressExchange implements Exchange {
     response.json = (body) => write(json, body);
   }
 
-  capture(onSend: (sent: Sent) => () => void): void {
+  capture(witness: Witness): void {
     const response = this.#response;
     const { send } = response;
+    response.once('pipe', () => witness.streamed());
     response.send = (body) => {
       // An object comes back as the text it is serialised to.
       if (isJson(body)) return send.call(response, body);
       response.send = send;
-      const written = onSend({ status: response.statusCode, body: bytesOf(body) });
+      const written = witness.sent({ status: response.statusCode, body: bytesOf(body) });
+      if (response.statusCode !== NO_CONTENT) this.#noteType();
       const result = send.call(response, body);
-      written();
+      onceWritten(response, written);
       return result;
     };
+  }
+
+  /** Express asks for `fresh` when the type is known, and takes the type off what becomes a 304. */
+  #noteType(): void {
+    const { raw } = this;
+    const fresh = (): unknown => {
+      Reflect.deleteProperty(raw, 'fresh');
+      this.#type = this.#response.getHeader('content-type');
+      return Reflect.get(raw, 'fresh');
+    };
+    Object.defineProperty(raw, 'fresh', { configurable: true, get: fresh });
   }
 }
 

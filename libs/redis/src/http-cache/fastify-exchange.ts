@@ -1,8 +1,7 @@
 /** An exchange of Fastify. */
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
-import { bytesOf, type Exchange, type Reply } from './exchange.js';
+import { bytesOf, isAbandoned, onceWritten, type Exchange, type Reply, type Witness } from './exchange.js';
 import { textOf } from './answer-policy.js';
-import type { Sent } from './stored-answer.js';
 
 type Send = (this: unknown, body?: unknown) => unknown;
 
@@ -43,6 +42,14 @@ export class FastifyExchange implements Exchange {
     return typeof original === 'string' ? original : (this.raw.url ?? '');
   }
 
+  get status(): number {
+    return this.#reply.statusCode;
+  }
+
+  get abandoned(): boolean {
+    return isAbandoned(this.raw, this.#reply.raw);
+  }
+
   answered(name: string): OutgoingHttpHeader | undefined {
     return this.#reply.getHeader(name);
   }
@@ -73,28 +80,31 @@ export class FastifyExchange implements Exchange {
     };
   }
 
-  capture(onSend: (sent: Sent) => () => void): void {
+  capture(witness: Witness): void {
     const response = this.#reply;
-    const { send } = response;
+    const { send, raw } = response;
     response.send = (body) => {
       response.send = send;
+      if (isStream(body)) witness.streamed();
       if (body instanceof Error || isStream(body)) return send.call(response, body);
       if (isData(body)) {
-        this.#captureSerialised(onSend);
+        this.#captureSerialised(witness);
         return send.call(response, body);
       }
-      const written = onSend({ status: response.statusCode, body: bytesOf(body) });
+      const written = witness.sent({ status: response.statusCode, body: bytesOf(body) });
       const result = send.call(response, body);
-      written();
+      onceWritten(raw, written);
       return result;
     };
+    // Of a handler that writes to what lies below.
+    raw.once('pipe', () => witness.streamed());
   }
 
   /**
    * Where Fastify makes a text of what its `preSerialization` hooks have left, so that hooks, schemas and serializers
    * have had their say. The text is made as it would have been: by a reply as it is now.
    */
-  #captureSerialised(onSend: (sent: Sent) => () => void): void {
+  #captureSerialised(witness: Witness): void {
     const response = this.#reply;
     const before = Object.create(
       Object.getPrototypeOf(response) as object,
@@ -105,9 +115,9 @@ export class FastifyExchange implements Exchange {
       const text = before.serialize(payload);
       // Not when the serializer gave bytes: they are sent as they are, and not stored.
       if (typeof text !== 'string') return text;
-      const written = onSend({ status: response.statusCode, body: text });
+      const written = witness.sent({ status: response.statusCode, body: text });
       // The head is written in this turn, unless an `onSend` hook waits for something.
-      queueMicrotask(written);
+      queueMicrotask(() => onceWritten(response.raw, written));
       return text;
     });
   }

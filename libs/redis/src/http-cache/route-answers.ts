@@ -12,7 +12,15 @@ import {
   type TelemetryChannel,
 } from '../core/index.js';
 import { Targets } from './answer-key.js';
-import { AnswerPolicy, HINTS, textOf, undeclaredVary, type Home, type Refusal } from './answer-policy.js';
+import {
+  AnswerPolicy,
+  exception,
+  HINTS,
+  textOf,
+  undeclaredVary,
+  type Home,
+  type Refusal,
+} from './answer-policy.js';
 import { requestDirectives, wishesOf, type Wishes } from './cache-control.js';
 import {
   appendStatus,
@@ -28,7 +36,7 @@ import { partsOf, type Exchange } from './exchange.js';
 import { ExpressExchange } from './express-exchange.js';
 import { FastifyExchange, isFastify } from './fastify-exchange.js';
 import type { ResolvedHttpCache } from './http-cache.options.js';
-import { errorOf, failureOf, isServerError } from './route-failure.js';
+import { clientGone, errorOf, failureOf, isClientGone, isServerError } from './route-failure.js';
 import { repeat, type Dispatch } from './shadow-request.js';
 import {
   BODY_HEADERS,
@@ -65,6 +73,16 @@ interface Run {
   outcome: CacheOutcome | undefined;
   lead: Lead | undefined;
   tellLead: ((lead: Lead) => void) | undefined;
+}
+
+/** What is known of an answer before its bytes are written. */
+interface Captured {
+  readonly sent: Sent;
+  /** `Vary` before the handler ran. */
+  readonly varied: string;
+  readonly forwarded: string;
+  /** What the route's `unless` has said of the result. */
+  readonly excepted: Refusal | undefined;
 }
 
 type Keep = (answer: StoredAnswer | undefined) => void;
@@ -156,14 +174,19 @@ export class HttpAnswers implements RouteAnswers {
     const leading = new Promise<Lead>((resolve) => {
       run.tellLead = resolve;
     });
-    const answered = answering.catch((failure: unknown) => {
-      throw errorOf(failure);
-    });
     // It may fail before the handler ends, and is looked at after that.
-    answered.catch(() => undefined);
-    const first = run.lead ?? (await Promise.race([leading, answered.then(() => NOTHING)]));
-    if (first !== undefined) return this.#led(asked, first, answered);
-    return this.#give(asked, await answered, run.outcome ?? 'loaded');
+    const answered = answering.then(nothing, nothing);
+    const first = run.lead ?? (await Promise.race([leading, answered]));
+    if (first !== undefined) return this.#led(asked, first, answering);
+    let found: unknown;
+    try {
+      found = await answering;
+    } catch (failure) {
+      // Another client's departure: one of those who are still here leads.
+      if (isClientGone(failure) && !asked.exchange.abandoned) return this.#storedOrMade(asked);
+      throw errorOf(failure);
+    }
+    return this.#give(asked, found, run.outcome ?? 'loaded');
   }
 
   /** This request's own handler makes the answer. If it fails, a stale one may be better than the error. */
@@ -260,16 +283,30 @@ export class HttpAnswers implements RouteAnswers {
     let value: Promise<unknown> = Promise.resolve();
     const answer = new Promise<StoredAnswer | undefined>((resolve, reject) => {
       const varied = textOf(exchange.answered('vary'));
-      let sent = false;
+      let known = false;
+      let excepted: Refusal | undefined;
       this.#mark(exchange, 'MISS', forwardStatus(forwarded, '; detail=not-stored'));
-      exchange.capture((bytes) => {
-        sent = true;
-        return this.#captured(asked, { sent: bytes, varied, forwarded }, resolve);
+      const streamed = (): void => {
+        if (known) return;
+        known = true;
+        this.#tell(question.route, 'stream');
+        resolve(NOTHING);
+      };
+      exchange.capture({
+        streamed,
+        sent: (sent) => {
+          known = true;
+          return this.#captured(asked, { sent, varied, forwarded, excepted }, resolve);
+        },
       });
-      value = started(question.run);
+      value = started(async () => {
+        const result = await question.run();
+        excepted = exception(question, result);
+        return result;
+      });
       value.catch((error: unknown) => {
         // An error below 500 is an answer: it is captured as such, and may be stored if the route says so.
-        if (isServerError(error)) reject(failureOf(error));
+        if (isServerError(error)) reject(exchange.abandoned ? clientGone(error) : failureOf(error));
       });
       exchange.onClose(() => {
         void value.then(ended, ended);
@@ -277,7 +314,7 @@ export class HttpAnswers implements RouteAnswers {
       const ended = (): void => {
         // Sent past Nest, or never: the handler is done and so is the connection.
         this.#clock.turn(() => {
-          if (!sent) this.#tell(question.route, 'stream');
+          streamed();
           resolve(NOTHING);
         });
       };
@@ -287,14 +324,10 @@ export class HttpAnswers implements RouteAnswers {
   }
 
   /** Before the bytes are written: their tag, and whether they will be stored. What it returns comes after. */
-  #captured(
-    asked: Asked,
-    facts: { readonly sent: Sent; readonly varied: string; readonly forwarded: string },
-    resolve: Keep,
-  ): () => void {
+  #captured(asked: Asked, facts: Captured, resolve: Keep): () => void {
     const { exchange, question, home, route } = asked;
-    const { sent, varied, forwarded } = facts;
-    const refusal = this.#refusalOf(asked, sent, varied);
+    const { sent, forwarded } = facts;
+    const refusal = this.#refusalOf(asked, facts);
     if (refusal !== undefined) {
       this.#tell(question.route, refusal);
       exchange.setHeader('cache-status', forwardStatus(forwarded, `; detail=${refusal}`));
@@ -312,6 +345,12 @@ export class HttpAnswers implements RouteAnswers {
     const vary = mergedVary(textOf(exchange.answered('vary')), route.vary);
     if (vary !== '') exchange.setHeader('vary', vary);
     return () => {
+      const late = this.#policy.refusesWritten(exchange, sent);
+      if (late !== undefined) {
+        this.#tell(question.route, late);
+        resolve(NOTHING);
+        return;
+      }
       // By now the framework has said what it is, or added a charset to what the handler has said.
       const type = textOf(exchange.answered('content-type'));
       const rest = headers.filter(([name]) => name !== 'content-type');
@@ -320,8 +359,9 @@ export class HttpAnswers implements RouteAnswers {
     };
   }
 
-  #refusalOf({ exchange, question, route }: Asked, sent: Sent, varied: string): Refusal | undefined {
-    const refusal = this.#policy.refuses(exchange, question, sent);
+  #refusalOf({ exchange, question, route }: Asked, facts: Captured): Refusal | undefined {
+    const { sent, varied, excepted } = facts;
+    const refusal = excepted ?? this.#policy.refuses(exchange, question, sent);
     if (refusal !== undefined) return refusal;
     const undeclared = undeclaredVary(varied, textOf(exchange.answered('vary')), route.vary);
     return undeclared.length === 0 ? undefined : 'answer-vary';
@@ -429,6 +469,10 @@ function staleS(stale: LoadOptions['stale']): number {
 
 function reason({ readOnly }: Home): string {
   return readOnly === undefined ? '' : `; detail=${readOnly}`;
+}
+
+function nothing(): typeof NOTHING {
+  return NOTHING;
 }
 
 async function started(run: () => unknown): Promise<unknown> {

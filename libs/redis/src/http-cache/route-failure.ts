@@ -17,6 +17,18 @@ class RouteFailure extends Error {
   }
 }
 
+const CLIENT_GONE = 'HTTP_CLIENT_GONE';
+
+/** The client has left, and the handler has given up for that: nobody else's request has failed. */
+export function clientGone(error: unknown): Error {
+  const reason = new Error('the client whose request made the answer has left', { cause: error });
+  return Object.assign(reason, { code: CLIENT_GONE });
+}
+
+export function isClientGone(failure: unknown): boolean {
+  return failure instanceof Error && Reflect.get(failure, 'code') === CLIENT_GONE;
+}
+
 /** What is thrown without a status becomes a 500. */
 export function isServerError(error: unknown): boolean {
   return (statusOf(error) ?? SERVER_ERROR) >= SERVER_ERROR;
