@@ -39,13 +39,24 @@ type Method = (...args: Args) => unknown;
 const METHODS = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
 type MethodName = (typeof METHODS)[number];
 
-/** Calls of the handler are kept in their order until the session is stored, then made. */
+type Phase = 'open' | 'storing' | 'released' | 'refused';
+
+interface Call {
+  readonly name: MethodName;
+  readonly args: Args;
+}
+
+/**
+ * Calls of the handler are kept in their order until the session is stored, then made. Middlewares that come
+ * later put methods of their own over these and call them: so these stay in use, and then pass calls through.
+ */
 class HeldAnswer {
   readonly #response: ServerResponse;
   readonly #session: HttpSession<never>;
   readonly #methods: ReadonlyMap<MethodName, Method>;
-  readonly #held: { readonly name: MethodName; readonly args: Args }[] = [];
-  #storing = false;
+  readonly #own = new Map<MethodName, Method>();
+  readonly #held: Call[] = [];
+  #phase: Phase = 'open';
 
   constructor(response: ServerResponse, session: HttpSession<never>) {
     this.#response = response;
@@ -54,14 +65,33 @@ class HeldAnswer {
   }
 
   hold(): void {
-    for (const name of METHODS) Reflect.set(this.#response, name, (...args: Args) => this.#take(name, args));
+    for (const name of METHODS) {
+      const own = (...args: Args): unknown => this.#take({ name, args });
+      this.#own.set(name, own);
+      Reflect.set(this.#response, name, own);
+    }
   }
 
-  #take(name: MethodName, args: Args): unknown {
-    this.#held.push({ name, args });
+  #take(call: Call): unknown {
+    if (this.#phase === 'released') return this.#make(call);
+    if (this.#phase !== 'refused') this.#keep(call);
+    return call.name === 'write' ? !this.#isStoring : this.#response;
+  }
+
+  #keep(call: Call): void {
+    // Whoever asks hears that the head is not sent yet, and may write it once more: the first one counts.
+    if (this.#holds('end') || (call.name === 'writeHead' && this.#holds('writeHead'))) return;
+    this.#held.push(call);
     // A head alone does not leave yet: what follows it says whether there is time to change the session still.
-    if (name !== 'writeHead' && !this.#storing) this.#store();
-    return name === 'write' ? !this.#storing : this.#response;
+    if (call.name !== 'writeHead' && this.#phase === 'open') this.#store();
+  }
+
+  #holds(wanted: MethodName): boolean {
+    return this.#held.some(({ name }) => name === wanted);
+  }
+
+  get #isStoring(): boolean {
+    return this.#phase === 'storing';
   }
 
   #store(): void {
@@ -69,44 +99,56 @@ class HeldAnswer {
       this.#release();
       return;
     }
-    this.#storing = true;
-    this.#session.commit().then(
-      () => {
-        this.#release();
-        this.#response.emit('drain');
-      },
-      (error: unknown) => {
-        this.#restore();
-        refuse(this.#response, error);
-      },
-    );
+    this.#phase = 'storing';
+    this.#session
+      .commit()
+      .then(
+        () => this.#release(),
+        (error: unknown) => this.#refuse(error),
+      )
+      .then(() => this.#response.emit('drain'))
+      // Whoever made the call that fails only now is not there any more to be told.
+      .catch(() => this.#response.destroy());
   }
 
   #release(): void {
+    this.#phase = 'released';
     this.#restore();
     const { setCookie } = this.#session;
     if (setCookie !== undefined && !this.#response.headersSent)
       this.#response.appendHeader('Set-Cookie', setCookie);
-    const ended = this.#held.some(({ name }) => name === 'end');
-    for (const { name, args } of this.#held)
-      Reflect.apply(this.#methods.get(name) as Method, this.#response, args);
     // A stream goes on, and so may its handler with the session.
-    if (!ended) this.#response.once('close', () => void this.#session.commit().catch(() => undefined));
+    if (!this.#holds('end'))
+      this.#response.once('close', () => void this.#session.commit().catch(() => undefined));
+    for (const call of this.#held.splice(0)) this.#make(call);
   }
 
+  /** Nothing has left yet, so the answer can still be the truth; what the handler goes on to say is dropped. */
+  #refuse(error: unknown): void {
+    this.#phase = 'refused';
+    const conflict = isRedisModuleError(error) && error.code === 'SESSION_CONFLICT';
+    const status = conflict ? 409 : 503;
+    for (const name of this.#response.getHeaderNames()) this.#response.removeHeader(name);
+    this.#response.setHeader('content-type', 'application/problem+json');
+    this.#response.setHeader('cache-control', 'no-store');
+    const body = Buffer.from(JSON.stringify(problemOf(status, error)));
+    this.#response.setHeader('content-length', body.length);
+    // Not by way of the middlewares that came later: to them the answer that is dropped may be over already.
+    this.#make({ name: 'writeHead', args: [status] });
+    this.#make({ name: 'end', args: [body] });
+  }
+
+  #make({ name, args }: Call): unknown {
+    return Reflect.apply(this.#methods.get(name) as Method, this.#response, args);
+  }
+
+  /** What others have put over it stays. */
   #restore(): void {
-    for (const [name, method] of this.#methods) Reflect.set(this.#response, name, method);
+    for (const [name, method] of this.#methods) {
+      if (Reflect.get(this.#response, name) === this.#own.get(name))
+        Reflect.set(this.#response, name, method);
+    }
   }
-}
-
-/** Nothing has left yet, so the answer can still be the truth. */
-function refuse(response: ServerResponse, error: unknown): void {
-  const conflict = isRedisModuleError(error) && error.code === 'SESSION_CONFLICT';
-  for (const name of response.getHeaderNames()) response.removeHeader(name);
-  response.statusCode = conflict ? 409 : 503;
-  response.setHeader('content-type', 'application/problem+json');
-  response.setHeader('cache-control', 'no-store');
-  response.end(JSON.stringify(problemOf(response.statusCode, error)));
 }
 
 export function problemOf(status: number, error: unknown): Record<string, unknown> {

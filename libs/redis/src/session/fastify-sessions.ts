@@ -22,7 +22,7 @@ export interface FastifyLike {
   decorateRequest(name: string, value: null): unknown;
   addHook(
     name: 'onRequest',
-    hook: (request: FastifyRequestLike, reply: FastifyReplyLike) => Promise<void>,
+    hook: (request: FastifyRequestLike, reply: FastifyReplyLike) => Promise<unknown>,
   ): unknown;
   addHook(
     name: 'onSend',
@@ -43,8 +43,11 @@ export function fastifySessions<Data extends object = SessionData>(
       try {
         const session = await HttpSession.of(sessions, { cookie: request.headers.cookie, overTls });
         Reflect.set(request, 'session', session);
+        return undefined;
       } catch (error) {
         reply.send(refuse(reply, error));
+        // Hooks of others may still work on the answer, and only this keeps Fastify from going on meanwhile.
+        return reply;
       }
     });
     fastify.addHook('onSend', async (request, reply, payload) => {

@@ -2,8 +2,8 @@
 import { readCookie, writeCookie } from './cookie.js';
 import { SessionGoneError } from './session.errors.js';
 import { changesSince } from './session-seal.js';
-import type { Device, Session, SessionData } from './session.js';
-import type { SessionService } from './session-service.js';
+import { Session, type Device, type SessionData } from './session.js';
+import type { CreateSession, SessionService } from './session-service.js';
 
 export interface HttpSessionRequest {
   readonly cookie: string | undefined;
@@ -21,6 +21,7 @@ export class HttpSession<Data extends object = SessionData> {
   #session: Session<Data> | undefined;
   /** Of a visitor without a session: it becomes one as soon as there is something in it. */
   #draft: Partial<Data> = {};
+  #loggedOut = false;
 
   private constructor(
     sessions: SessionService<Data>,
@@ -63,7 +64,7 @@ export class HttpSession<Data extends object = SessionData> {
     const session = this.#session;
     this.#session =
       session === undefined
-        ? await this.#sessions.create({ user, device, data: this.#draft })
+        ? await this.#begin({ user, device })
         : await this.#sessions.rotate(session, { user, device: device ?? session.device });
   }
 
@@ -72,6 +73,7 @@ export class HttpSession<Data extends object = SessionData> {
     const session = this.#session;
     this.#session = undefined;
     this.#draft = {};
+    this.#loggedOut = true;
     if (session !== undefined) await this.#sessions.destroy(session);
   }
 
@@ -90,15 +92,14 @@ export class HttpSession<Data extends object = SessionData> {
   /** Stores what changed, and begins a session for a visitor who has something to keep. */
   async commit(): Promise<void> {
     if (this.#session === undefined) {
-      if (Object.keys(this.#draft).length > 0)
-        this.#session = await this.#sessions.create({ data: this.#draft });
+      if (Object.keys(this.#draft).length > 0) this.#session = await this.#begin({});
       return;
     }
     try {
       this.#session = await this.#sessions.save(this.#session);
     } catch (error) {
       if (!(error instanceof SessionGoneError)) throw error;
-      // Logged out meanwhile, here or elsewhere: the answer goes out, and the cookie is taken back.
+      // Ended meanwhile, here or elsewhere: the answer goes out, and nothing of this request is kept.
       this.#session = undefined;
       this.#draft = {};
     }
@@ -111,10 +112,20 @@ export class HttpSession<Data extends object = SessionData> {
     return changed.length + removed.length > 0;
   }
 
-  /** `Set-Cookie` for the answer, if it needs one. */
+  /**
+   * `Set-Cookie` for the answer, if it needs one. Only a logout takes the cookie back: an id that opens nothing may be
+   * the one of before a login whose answer is on its way too, and the browser would drop the new one for it.
+   */
   get setCookie(): string | undefined {
     const id = this.#session?.id;
-    if (id === this.#cameWith) return undefined;
+    if (id === this.#cameWith || (id === undefined && !this.#loggedOut)) return undefined;
     return writeCookie(id, this.#sessions.settings, this.#overTls);
+  }
+
+  /** The handler may have the draft in its hands and go on with it, so the draft becomes the data of the session. */
+  async #begin(owner: Omit<CreateSession<Data>, 'data'>): Promise<Session<Data>> {
+    const draft = this.#draft;
+    const { state, expiresAt } = await this.#sessions.create({ ...owner, data: draft });
+    return new Session({ ...state, data: draft }, expiresAt - state.leftMs);
   }
 }

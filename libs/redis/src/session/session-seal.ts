@@ -23,7 +23,12 @@ export class SessionSeal {
     this.#namespace = namespace;
   }
 
-  async meta(key: string, meta: SessionMeta): Promise<readonly Arg[]> {
+  /** Of a whole session. What is in it is read before the first wait, as it is by `data`. */
+  async whole(key: string, meta: SessionMeta, data: SessionData): Promise<readonly Arg[]> {
+    return (await Promise.all([this.data(key, data), this.#meta(key, meta)])).flat();
+  }
+
+  async #meta(key: string, meta: SessionMeta): Promise<readonly Arg[]> {
     return [META_FIELD, await this.#codec.encode(meta, this.#context(key, META_FIELD))];
   }
 
@@ -72,6 +77,8 @@ export function snapshot(data: SessionData): Map<string, string> {
 export interface Changes {
   readonly changed: readonly string[];
   readonly removed: readonly string[];
+  /** The text of each field as it is now. */
+  readonly now: ReadonlyMap<string, string>;
 }
 
 export function changesSince(known: ReadonlyMap<string, string>, data: SessionData): Changes {
@@ -79,6 +86,7 @@ export function changesSince(known: ReadonlyMap<string, string>, data: SessionDa
   return {
     changed: [...now].filter(([name, text]) => known.get(name) !== text).map(([name]) => name),
     removed: [...known.keys()].filter((name) => !now.has(name)),
+    now,
   };
 }
 

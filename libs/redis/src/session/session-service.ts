@@ -201,7 +201,7 @@ export class SessionService<Data extends object = SessionData> {
     const ref = refOf(id) as SessionRef;
     const key = this.#keys.session(ref);
     const known = snapshot(data);
-    const fields = [...(await this.#seal.meta(key, meta)), ...(await this.#seal.data(key, data))];
+    const fields = await this.#seal.whole(key, meta, data);
     const created = await this.#client.run(createScript, [key, this.#keys.index(tag)], {
       member: ref.handle,
       idleMs,
@@ -238,29 +238,23 @@ export class SessionService<Data extends object = SessionData> {
 
   async #save(session: Session): Promise<Session> {
     const { state } = session;
-    const { changed, removed } = changesSince(state.known, state.data);
     const refuses = this.settings.conflict === 'refuse';
-    if (changed.length === 0 && removed.length === 0) return session;
-    const token = newToken();
     let { handle } = state;
     for (let move = 0; move <= MOST_MOVES; move += 1) {
+      // Taken in one step with what is sent: what changes while Redis is asked is for the next save.
+      const { changed, removed, now: known } = changesSince(state.known, state.data);
+      if (move === 0 && changed.length === 0 && removed.length === 0) return session;
       const key = this.#keys.session({ tag: state.tag, handle });
       const saved: Saved = await this.#client.run(saveScript, [key, this.#keys.index(state.tag)], {
         member: handle,
-        token,
+        token: newToken(),
         version: refuses ? state.version : 0,
         remove: removed.map((name) => `d:${name}`),
         fields: await this.#seal.data(key, state.data, [...changed]),
       });
       if (saved.state === 'saved') {
-        const known = snapshot(state.data);
-        return this.#present({
-          ...state,
-          handle,
-          known,
-          version: saved.version,
-          leftMs: this.settings.idleMs,
-        });
+        const { version } = saved;
+        return this.#present({ ...state, handle, known, version, leftMs: this.settings.idleMs });
       }
       if (saved.state === 'conflict') throw conflict();
       if (saved.state === 'gone') throw gone();
@@ -281,12 +275,12 @@ export class SessionService<Data extends object = SessionData> {
       const data = withChanges(current.state.data, session.state.data, session.state.known);
       const keys = [this.#keys.session({ tag, handle }), this.#keys.index(tag), nextKey] as const;
       const told: SessionMeta = { ...meta, device: device ?? null };
-      const fields = [...(await this.#seal.meta(nextKey, told)), ...(await this.#seal.data(nextKey, data))];
+      const known = snapshot(data);
+      const fields = await this.#seal.whole(nextKey, told, data);
       const { graceMs } = this.settings;
       const args = { from: handle, to: next.handle, token, version, graceMs, fields };
       const rotated = await this.#client.run(rotateScript, keys, args);
       if (rotated.state === 'saved') {
-        const known = snapshot(data);
         return this.#present({ id, ...next, meta: told, data, known, version: rotated.version, leftMs });
       }
       if (rotated.state === 'gone') break;

@@ -65,6 +65,46 @@ const data: readonly SessionCase[] = [
     },
   },
   {
+    name: 'what changes while it is being stored is stored by the next save',
+    async run({ open }) {
+      const sessions = open();
+      const given = { cart: ['a'] };
+      const creating = sessions.create({ data: given });
+      given.cart.push('b');
+      let session = await sessions.save(await creating);
+      assert.deepEqual((await sessions.load(session.id))?.data, { cart: ['a', 'b'] });
+      const rotating = sessions.rotate(session);
+      session.data.cart?.push('c');
+      session = await sessions.save(await rotating);
+      assert.deepEqual((await sessions.load(session.id))?.data, { cart: ['a', 'b', 'c'] });
+      session.data.visits = 1;
+      const saving = sessions.save(session);
+      session.data.visits = 2;
+      session.data.cart?.push('d');
+      session.data.theme = 'dark';
+      await sessions.save(await saving);
+      const stored = { cart: ['a', 'b', 'c', 'd'], visits: 2, theme: 'dark' };
+      assert.deepEqual((await sessions.load(session.id))?.data, stored);
+    },
+  },
+  {
+    name: 'and so it is where the save has to follow the session to another id',
+    async run({ open }) {
+      const sessions = open();
+      const session = await sessions.create({ data: { theme: 'light', visits: 1 } });
+      const next = await sessions.rotate(session);
+      session.data.theme = 'dark';
+      const saving = sessions.save(session);
+      session.data.theme = 'black';
+      delete session.data.visits;
+      const saved = await saving;
+      saved.data.theme = 'dark';
+      saved.data.visits = 1;
+      await sessions.save(saved);
+      assert.deepEqual((await sessions.load(next.id))?.data, { theme: 'dark', visits: 1 });
+    },
+  },
+  {
     name: 'two requests that change different fields both count',
     async run({ open }) {
       const sessions = open();
