@@ -39,6 +39,8 @@ export interface Grant {
   readonly fence: number;
   /** When the command that took it was sent, by the monotonic clock. */
   readonly sentAt: number;
+  /** How long it lives from then on, unless it is renewed. */
+  readonly ttlMs: number;
 }
 
 type State = 'held' | 'lost' | 'released';
@@ -74,7 +76,7 @@ export class Hold implements HeldLock {
     this.fence = grant.fence;
     this.#ttlMs = settings.ttlMs;
     this.#renews = settings.renew;
-    this.#deadline = grant.sentAt + lifeOf(settings.ttlMs);
+    this.#deadline = grant.sentAt + lifeOf(grant.ttlMs);
     this.#watched = watchedSignal(() => this.#overdue());
     this.#watch();
     if (this.#renews) this.#renewAfter(settings.ttlMs * RENEW_AT);

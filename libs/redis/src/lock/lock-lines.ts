@@ -10,6 +10,7 @@ import {
   leaveScript,
   OWNER_LENGTH,
   releaseScript,
+  renewScript,
   takeInOrderScript,
   takeScript,
   TOKEN_LENGTH,
@@ -62,6 +63,18 @@ export class LockLines {
   }
 
   async take(ask: Ask): Promise<Grant> {
+    const { settings } = ask;
+    const startedAt = this.#parts.clock.now();
+    const grant = await this.#takeOrWait(ask);
+    if (grant.ttlMs === settings.ttlMs) return grant;
+    const fitted = await this.#fit(ask, grant);
+    if (fitted !== undefined) return fitted;
+    const waitMs = Math.max(0, settings.waitMs - (this.#parts.clock.now() - startedAt));
+    return this.take({ ...ask, settings: { ...settings, waitMs } });
+  }
+
+  /** The lock may have been asked for by somebody else who waited here, and live as long as they wanted. */
+  async #takeOrWait(ask: Ask): Promise<Grant> {
     if (this.#closed) throw closed();
     const { settings, names } = ask;
     const ticket = settings.fifo ? this.#nextTicket() : '';
@@ -70,19 +83,38 @@ export class LockLines {
     if (known !== undefined && !settings.fifo && settings.waitMs > 0) return known.join(waiterOf(ask), '');
     const attempt = await this.#firstAttempt(ask, ticket);
     const { grant } = attempt;
-    if (grant !== undefined) {
-      this.#lines.get(lineOf(ask))?.line.passOn(attempt.ticket, ticket);
+    const before = this.#lines.get(lineOf(ask))?.line;
+    if (grant !== undefined && (before === undefined || attempt.ticket === ticket)) {
+      // The ticket that was used up was of somebody who has left.
+      if (attempt.ticket !== ticket) this.#leave(names, ticket);
       return grant;
     }
     if (settings.waitMs === 0 || ask.signal?.aborted === true || this.#closed) {
       if (ticket !== '') this.#leave(names, ticket);
+      before?.hand(attempt);
       ask.signal?.throwIfAborted();
       throw this.#closed ? closed() : busy(0);
     }
     const line = this.#openLine(ask);
     const granted = line.join(waiterOf(ask), ticket);
-    line.ringIn(attempt.leftMs);
+    // The turn was that of this process, and others of it came earlier.
+    line.hand(attempt);
+    line.ringIn(grant === undefined ? attempt.leftMs : grant.ttlMs);
     return granted;
+  }
+
+  /** Makes a lock live as long as its holder wants; undefined when it has run out meanwhile. */
+  async #fit({ names, settings }: Ask, { token, fence }: Grant): Promise<Grant | undefined> {
+    const { client, clock } = this.#parts;
+    const { ttlMs } = settings;
+    const sentAt = clock.now();
+    try {
+      const renewed = await client.run(renewScript, [names.held], { token, ttlMs });
+      return renewed ? { token, fence, sentAt, ttlMs } : undefined;
+    } catch (error) {
+      this.#giveBack(names, token);
+      throw unavailable(error);
+    }
   }
 
   close(): void {
@@ -112,7 +144,7 @@ export class LockLines {
       const taken = settings.fifo
         ? await client.run(takeInOrderScript, [held, fence, queue, turn], { token, ttlMs, ticket, channel })
         : await client.run(takeScript, [held, fence], { token, ttlMs });
-      const grant = taken.fence === undefined ? undefined : { token, fence: taken.fence, sentAt };
+      const grant = taken.fence === undefined ? undefined : { token, fence: taken.fence, sentAt, ttlMs };
       return { grant, leftMs: taken.leftMs, ticket: taken.ticket };
     } catch (error) {
       // It may have been executed: then the lock is ours and nobody knows.

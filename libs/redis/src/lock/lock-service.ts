@@ -50,6 +50,8 @@ export class LockService {
   readonly #stops: readonly (() => void)[];
   /** Work under locks, also under one that is lost. */
   #working = 0;
+  /** Those who ask for a lock, or wait for one: what they are given has to be given back. */
+  #taking = 0;
   #onIdle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
@@ -145,10 +147,11 @@ export class LockService {
   }
 
   async #take(key: Key, settings: ResolvedLock, signal: AbortSignal | undefined): Promise<Hold> {
-    if (this.#closing !== undefined) throw new LockClosedError('the lock service was closed');
-    if (signal !== undefined && isAborted(signal)) throw abortReason(signal);
+    const unwanted = this.#unwanted(signal);
+    if (unwanted !== undefined) throw unwanted;
     const names = this.#keys.names(key);
     const startedAt = this.#clock.now();
+    this.#taking += 1;
     try {
       const grant = await this.#lines.take({ names, settings, signal });
       const parts = {
@@ -161,15 +164,23 @@ export class LockService {
       const hold = new Hold(parts, grant, settings);
       this.#holds.add(hold);
       this.#report('acquire', 'taken', startedAt);
-      if (signal !== undefined && isAborted(signal)) {
-        await this.#releaseQuietly(hold);
-        throw abortReason(signal);
-      }
-      return hold;
+      const late = this.#unwanted(signal);
+      if (late === undefined) return hold;
+      await this.#releaseQuietly(hold);
+      throw late;
     } catch (error) {
       this.#report('acquire', error instanceof Error ? error.name : 'unknown', startedAt);
       throw error;
+    } finally {
+      this.#taking -= 1;
+      this.#lookIfIdle();
     }
+  }
+
+  /** Why nobody wants a lock: asked once more after the wait, as much may have happened meanwhile. */
+  #unwanted(signal: AbortSignal | undefined): Error | undefined {
+    if (this.#closing !== undefined) return new LockClosedError('the lock service was closed');
+    return signal?.aborted === true ? abortReason(signal) : undefined;
   }
 
   async #perform<T>(hold: Hold, work: () => T | Promise<T>): Promise<T> {
@@ -210,7 +221,7 @@ export class LockService {
   }
 
   get #idle(): boolean {
-    return this.#holds.size === 0 && this.#working === 0;
+    return this.#holds.size === 0 && this.#working === 0 && this.#taking === 0;
   }
 
   #lookIfIdle(): void {
@@ -237,11 +248,6 @@ export class LockService {
     const durationMs = this.#clock.now() - startedAt;
     telemetry.publish({ name: `lock.${what}`, subject: this.#client.name, outcome, durationMs });
   }
-}
-
-/** Asked again after a wait, where the compiler still believes the first answer. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }
 
 function reentry(): LockReentryError {

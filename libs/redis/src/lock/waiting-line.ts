@@ -114,7 +114,7 @@ export class WaitingLine {
       this.#parts.giveBack(grant);
       return;
     }
-    this.passOn(ticket, first.ticket);
+    this.#passOn(ticket, first.ticket);
     first.ticket = '';
     this.#remove(first);
     first.resolve(grant);
@@ -136,7 +136,7 @@ export class WaitingLine {
     try {
       const attempt = await this.#parts.attempt(first.ticket, first.ttlMs);
       this.#failure = undefined;
-      leftMs = attempt.grant === undefined ? attempt.leftMs : first.ttlMs;
+      leftMs = attempt.grant?.ttlMs ?? attempt.leftMs;
       this.hand(attempt);
     } catch (error) {
       this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -149,7 +149,7 @@ export class WaitingLine {
   }
 
   /** The ticket that was used up may be another one's here: that one goes on with ours. */
-  passOn(used: string, ours: string): void {
+  #passOn(used: string, ours: string): void {
     if (used === '' || used === ours) return;
     const owner = this.#places.find((place) => place.ticket === used);
     if (owner === undefined) this.#parts.leave(ours);

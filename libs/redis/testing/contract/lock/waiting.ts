@@ -1,7 +1,7 @@
 /** Waiting for a lock, in any order and in the order of arrival. */
 import assert from 'node:assert/strict';
 import { eventually, reason, rejection } from '../expectations.js';
-import { pause, rawKey, type LockCase } from './subject.js';
+import { pause, rawKey, withLateAnswers, type LockCase } from './subject.js';
 
 export const waiting: readonly LockCase[] = [
   {
@@ -113,6 +113,108 @@ export const waiting: readonly LockCase[] = [
       assert.equal(await waiter, 'served');
       const waited = performance.now() - startedAt;
       assert.ok(waited < 4_000, `waited ${waited} ms`);
+    },
+  },
+  {
+    name: 'fifo: who comes later does not overtake those who wait in its process, nor gets their place',
+    async run(subject, tools) {
+      const { locks, client } = subject;
+      const key = tools.key('overtaking');
+      const order = { order: 'fifo', wait: '15s' } as const;
+      const held = rawKey(subject, 'lock', key);
+      const lock = await locks.acquire(key, order);
+      const served: string[] = [];
+      const run = (name: string): Promise<unknown> => locks.run(key, order, () => void served.push(name));
+      const waiters = [run('first')];
+      await eventually('the first', () => locks.stats().waiting === 1);
+      // As when it ran out: nobody is told, and who comes next finds it free.
+      await client.command('DEL', [held]);
+      await rejection(
+        locks.run(key, { order: 'fifo', wait: '0s' }, () => assert.fail('it ran')),
+        'LOCK_BUSY',
+      );
+      await Promise.all(waiters);
+      assert.deepEqual(served, ['first']);
+      await lock.release();
+    },
+  },
+  {
+    name: 'fifo: who asks again and again does not keep the lock from those who wait',
+    async run({ locks }, { key }) {
+      const order = { order: 'fifo', wait: '15s' } as const;
+      let turns = 0;
+      const over = new AbortController();
+      const loop = (async () => {
+        while (!over.signal.aborted) {
+          await locks.run(key('loop'), order, async () => {
+            turns += 1;
+            await pause(10);
+          });
+        }
+      })();
+      await eventually('a few turns', () => turns > 2);
+      let overtaken = 0;
+      for (let i = 0; i < 3; i += 1) {
+        const before = turns;
+        await locks.run(key('loop'), order, () => undefined);
+        overtaken = Math.max(overtaken, turns - before);
+      }
+      over.abort();
+      await loop;
+      // By the one that had the lock, and by one that may have asked before.
+      assert.ok(overtaken <= 2, `overtaken ${overtaken} times`);
+    },
+  },
+  {
+    name: 'a waiter gets a lock with a ttl of its own, also one that was asked for by a waiter who has left',
+    async run(subject, tools) {
+      for (const [order, renew] of [
+        ['any', true],
+        ['any', false],
+        ['fifo', true],
+      ] as const) {
+        const { locks, asked, holdBack, letGo } = withLateAnswers(subject);
+        const key = tools.key(`ttl ${order} ${renew}`);
+        const held = await subject.locks.acquire(key);
+        const controller = new AbortController();
+        const options = { order, ttl: '200ms', signal: controller.signal } as const;
+        const gone = reason(locks.run(key, options, () => assert.fail('it ran')));
+        await eventually('the first', () => locks.stats().waiting === 1);
+        const next = locks.acquire(key, { order, renew, ttl: '30s' });
+        await eventually('the second', () => locks.stats().waiting === 2);
+        holdBack();
+        const before = asked();
+        await held.release();
+        await eventually('the question', () => asked() > before);
+        controller.abort(new Error('no longer wanted'));
+        await gone;
+        letGo();
+        const lock = await next;
+        assert.ok(lock.remainingMs > 20_000, `${lock.remainingMs} ms are left`);
+        const left = await subject.client.command<number>('PTTL', [rawKey(subject, 'lock', key)]);
+        assert.ok(left >= lock.remainingMs, `${left} ms are left on the server`);
+        assert.equal(await lock.release(), true);
+        await locks.disconnect();
+      }
+    },
+  },
+  {
+    name: 'closing the service gives back a lock whose answer was on its way, and nothing runs under it',
+    async run(subject, tools) {
+      const { locks, asked, holdBack, letGo } = withLateAnswers(subject);
+      const key = tools.key('late');
+      holdBack();
+      const run = rejection(
+        locks.run(key, { ttl: '30s' }, () => assert.fail('it ran')),
+        'LOCK_CLOSED',
+      );
+      await eventually('the question', () => asked() === 1);
+      const closed = locks.disconnect();
+      letGo();
+      await Promise.all([run, closed]);
+      // It was given back before the closing was over, when there was a connection still.
+      assert.equal(await subject.locks.run(key, { wait: '0s' }, () => 'free'), 'free');
+      assert.deepEqual(locks.stats(), { held: 0, waiting: 0 });
     },
   },
   {
