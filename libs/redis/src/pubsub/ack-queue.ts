@@ -27,6 +27,10 @@ export class AckQueue {
     return this.#waiting.has(id);
   }
 
+  get ids(): readonly string[] {
+    return [...this.#waiting.keys()];
+  }
+
   add(id: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting.get(id);

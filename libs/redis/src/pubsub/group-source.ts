@@ -10,7 +10,7 @@ import { Doorbell } from './doorbell.js';
 import type { RawMessage } from './message.js';
 import type { StreamNames } from './pubsub.keys.js';
 import type { ResolvedListen } from './pubsub.options.js';
-import { joinScript, keepScript, reclaimScript } from './pubsub.scripts.js';
+import { joinScript, keepScript, reclaimScript, recoverScript } from './pubsub.scripts.js';
 import type { Source } from './source.js';
 import { entriesRead } from './stream-entries.js';
 import { AFTER_FAILURE_MS, SAFETY_MS } from './stream-source.js';
@@ -31,8 +31,6 @@ const KEEP_AT = 1 / 3;
 const LOOK_AT = 1 / 2;
 /** As if they had been lying there for ever: the next member to look takes them. */
 const HAND_OVER_MS = 30 * 86_400_000;
-const NEW = '>';
-const OWN = '0';
 
 export class GroupSource implements Source {
   readonly dropped = 0;
@@ -41,15 +39,18 @@ export class GroupSource implements Source {
   readonly #acks: AckQueue;
   /** Handed to this member and not acknowledged: waiting here, or being handled. */
   readonly #owed = new Set<string>();
+  /** Given up, and when: they are not to come back before their time. */
+  readonly #released = new Map<string, number>();
   #queue: RawMessage[] = [];
   #bell: Doorbell | undefined;
   #joined = false;
   /** The group was there before, so it does not begin with what is new. */
   #rejoining = false;
   #lookAt = 0;
-  /** Where to read on: new ones, or those that are ours without our knowing. */
-  #cursor = NEW;
+  /** An answer may have been lost on the way: then messages are ours without our knowing. */
+  #doubtful = false;
   #keepTimer: Timer | undefined;
+  #fetching: Promise<number> | undefined;
   #stopped = false;
   #closed = false;
 
@@ -72,7 +73,8 @@ export class GroupSource implements Source {
       if (this.#stopped) return undefined;
       const message = this.#queue.shift();
       if (message !== undefined) return message;
-      const waitMs = await this.#fetch();
+      this.#fetching = this.#fetch();
+      const waitMs = await this.#fetching;
       if (waitMs > 0 && this.#queue.length === 0) await this.#bell?.wait(waitMs);
     }
   }
@@ -86,7 +88,14 @@ export class GroupSource implements Source {
 
   /** No longer kept, it becomes idle, and is handed out again like what a dead member owes. */
   release({ id }: RawMessage): void {
-    if (id !== undefined) this.#owed.delete(id);
+    if (id === undefined || !this.#owed.delete(id)) return;
+    const now = this.#parts.clock.now();
+    const longAgo = now - this.#parts.settings.redeliverAfterMs;
+    for (const [old, releasedAt] of this.#released) {
+      if (releasedAt > longAgo) break;
+      this.#released.delete(old);
+    }
+    this.#released.set(id, now);
   }
 
   /** It would come again and again: acknowledged at once, it is out of the way and still in the stream. */
@@ -102,16 +111,27 @@ export class GroupSource implements Source {
   async close(): Promise<void> {
     this.stop();
     this.#closed = true;
-    this.#keepTimer?.cancel();
     await this.#bell?.close();
     await this.#acks.close();
-    const ids = [...this.#owed];
+    // What is on its way here has to be handed over as well.
+    await this.#fetching;
+    this.#keepTimer?.cancel();
+    const waiting = new Set(this.#queue.flatMap(({ id }) => id ?? []));
+    const begun = [...this.#owed].filter((id) => !waiting.has(id));
     this.#queue = [];
     this.#owed.clear();
-    if (ids.length === 0) return;
+    if (waiting.size + begun.length === 0) return;
     // Not reached, they are handed over when they have lain long enough.
-    await this.#keep(ids, HAND_OVER_MS).catch(() => undefined);
+    await Promise.allSettled([
+      this.#keep(begun, { idleMs: HAND_OVER_MS }),
+      this.#keep([...waiting], { idleMs: HAND_OVER_MS, uncount: true }),
+    ]);
     await this.#parts.client.command('PUBLISH', [this.#parts.names.wake, '']).catch(() => undefined);
+  }
+
+  /** What is fetched counts as handed out: where that is allowed once, nothing may wait here. */
+  get #batch(): number {
+    return this.#parts.settings.maxDeliveries === 1 ? 1 : BATCH;
   }
 
   async #join(from: string): Promise<void> {
@@ -127,6 +147,7 @@ export class GroupSource implements Source {
     try {
       await this.start();
       if (clock.now() >= this.#lookAt) await this.#reclaim();
+      if (this.#doubtful) await this.#recover();
       if (this.#queue.length === 0) await this.#read();
     } catch (error) {
       await this.#afterFailure(error);
@@ -136,8 +157,7 @@ export class GroupSource implements Source {
   }
 
   async #afterFailure(error: unknown): Promise<void> {
-    // The answer may have been lost on the way: then messages are ours and we do not know them.
-    this.#cursor = OWN;
+    this.#doubtful = true;
     if (!(error instanceof RedisReplyError) || error.kind !== 'NOGROUP') return;
     // The stream was deleted, or has expired: what is in it now was added since.
     this.#joined = false;
@@ -152,14 +172,28 @@ export class GroupSource implements Source {
 
   async #read(): Promise<void> {
     const { client, names, settings } = this.#parts;
-    const cursor = this.#cursor;
-    const args = ['GROUP', settings.group, this.#consumer, 'COUNT', BATCH, 'STREAMS', names.stream, cursor];
+    const args = [
+      'GROUP',
+      settings.group,
+      this.#consumer,
+      'COUNT',
+      this.#batch,
+      'STREAMS',
+      names.stream,
+      '>',
+    ];
     const entries = entriesRead(await client.command('XREADGROUP', args, { reply: 'bytes' }));
     for (const { id, payload } of entries) this.#accept(id, payload, 1);
-    if (cursor !== NEW) {
-      this.#cursor = entries.at(-1)?.id ?? NEW;
-      this.#bell?.ring();
-    }
+  }
+
+  async #recover(): Promise<void> {
+    const { client, names, settings } = this.#parts;
+    const known = [...this.#owed, ...this.#acks.ids, ...this.#released.keys()];
+    // As many more as there are known ones, so that some unknown one is always among them.
+    const args = { group: settings.group, consumer: this.#consumer, count: known.length + BATCH, known };
+    const entries = await client.run(recoverScript, [names.stream], args);
+    for (const { id, payload, deliveries } of entries) this.#accept(id, payload, deliveries);
+    this.#doubtful = entries.length >= BATCH;
   }
 
   async #reclaim(): Promise<void> {
@@ -169,15 +203,14 @@ export class GroupSource implements Source {
       group,
       consumer: this.#consumer,
       idleMs,
-      count: BATCH,
+      count: this.#batch,
       maxDeliveries,
       maxLength,
       retentionMs,
     };
-    const { entries, buried } = await client.run(reclaimScript, [names.stream, dead], args);
+    const { entries, buried, more } = await client.run(reclaimScript, [names.stream, dead], args);
     for (const { id, payload, deliveries } of entries) this.#accept(id, payload, deliveries);
     for (let i = 0; i < buried; i += 1) this.#parts.onDead();
-    const more = entries.length + buried >= BATCH;
     this.#lookAt = clock.now() + (more ? 0 : idleMs * LOOK_AT);
   }
 
@@ -185,6 +218,7 @@ export class GroupSource implements Source {
     // Known here, or done here and its acknowledgement still on its way.
     if (this.#owed.has(id) || this.#acks.has(id)) return;
     this.#owed.add(id);
+    this.#released.delete(id);
     this.#queue.push({ channel: this.#parts.names.stream, payload, id, deliveries });
     this.#keepTimer ??= this.#keepLater();
   }
@@ -198,18 +232,20 @@ export class GroupSource implements Source {
   async #keepOwed(): Promise<void> {
     const ids = [...this.#owed];
     try {
-      if (ids.length > 0) {
-        for (const id of await this.#keep(ids, 0)) this.#giveUp(id);
-      }
+      for (const id of await this.#keep(ids, { idleMs: 0 })) this.#giveUp(id);
     } catch {
       // Should it take longer than the idle time, somebody else is given them too.
     }
     this.#keepTimer = this.#closed || this.#owed.size === 0 ? undefined : this.#keepLater();
   }
 
-  #keep(ids: readonly string[], idleMs: number): Promise<readonly string[]> {
+  async #keep(
+    ids: readonly string[],
+    how: { readonly idleMs: number; readonly uncount?: boolean },
+  ): Promise<readonly string[]> {
     const { client, names, settings } = this.#parts;
-    const args = { group: settings.group, consumer: this.#consumer, idleMs, ids };
+    if (ids.length === 0) return [];
+    const args = { group: settings.group, consumer: this.#consumer, ids, ...how };
     return client.run(keepScript, [names.stream], args);
   }
 

@@ -5,7 +5,7 @@
 import { parseDuration, sleep, spans, systemClock, type Clock, type Duration } from '../core/index.js';
 import type { Message } from './message.js';
 import type { MessageStream } from './message-stream.js';
-import { InvalidPubSubOptionsError } from './pubsub.errors.js';
+import { InvalidPubSubOptionsError, PubSubClosedError } from './pubsub.errors.js';
 import type { ListenOptions } from './pubsub.options.js';
 import type { PubSub } from './pub-sub.js';
 
@@ -66,10 +66,11 @@ export class MessageHandlers {
     const drainMs = options.drain === undefined ? DEFAULT_DRAIN_MS : parseDuration(options.drain, 'drain');
     this.#stop.abort(new Error('the handlers are closed'));
     for (const stream of this.#streams) stream.stop();
-    await Promise.all(this.#pumps);
+    // A pump may be waiting for a handler itself, so both are given the same time.
+    const finished = Promise.all(this.#pumps).then(() => Promise.all(this.#running));
     const patience = new AbortController();
     const tooLate = sleep(drainMs, { clock: this.#clock, signal: patience.signal }).catch(() => undefined);
-    await Promise.race([Promise.all(this.#running), tooLate]);
+    await Promise.race([finished, tooLate]);
     patience.abort();
     await Promise.all([...this.#streams].map((stream) => stream.return()));
   }
@@ -94,7 +95,19 @@ export class MessageHandlers {
       const { signal } = this.#stop;
       await sleep(AGAIN_MS, { clock: this.#clock, signal, keepAlive: false }).catch(() => undefined);
       if (signal.aborted) return;
-      stream = this.#open(handler);
+      const next = this.#openAgain(handler);
+      if (next === undefined) return;
+      stream = next;
+    }
+  }
+
+  /** Nobody waits for a pump, so what is thrown here is told; that pub/sub was closed is no fault. */
+  #openAgain(handler: Handler): MessageStream | undefined {
+    try {
+      return this.#open(handler);
+    } catch (error) {
+      if (!(error instanceof PubSubClosedError)) this.#parts.onError(handler, error);
+      return undefined;
     }
   }
 
