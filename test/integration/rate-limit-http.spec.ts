@@ -1,6 +1,8 @@
 /** Limits of routes on Express and on Fastify: who is counted, what clients are told, in which order things run. */
 import 'reflect-metadata';
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
 import {
   Controller,
   Get,
@@ -9,18 +11,23 @@ import {
   Param,
   Post,
   Req,
+  StreamableFile,
   UseGuards,
+  UseInterceptors,
+  type CallHandler,
   type CanActivate,
   type ExecutionContext,
   type INestApplication,
   type LoggerService,
   type MiddlewareConsumer,
   type ModuleMetadata,
+  type NestInterceptor,
   type NestModule,
 } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { APP_GUARD, NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { timeout, type Observable } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   RateLimit,
@@ -30,6 +37,7 @@ import {
   RateLimitMiddleware,
   RedisModule,
   SkipRateLimit,
+  type Limit,
   type RateLimitOptions,
 } from '@anbar/nestjs-redis';
 
@@ -63,7 +71,11 @@ async function serve(
   const logger: LoggerService = { log: () => undefined, warn: keep, error: keep };
   const app = await NestFactory.create(TestModule, adapter.create(), { logger, abortOnError: false });
   const server = (await app.listen(0, '127.0.0.1')) as Server;
-  onTestFinished(() => app.close());
+  onTestFinished(async () => {
+    // Of a request that was given up the client keeps a connection that nothing was sent on.
+    server.closeAllConnections();
+    await app.close();
+  });
   const { port } = server.address() as AddressInfo;
   return { app, log, ask: (path, init) => fetch(`http://127.0.0.1:${port}${path}`, init) };
 }
@@ -468,13 +480,38 @@ describe.each(ADAPTERS)('limits of everything on $name', (adapter) => {
   });
 
   it('warn when users are to be counted and only the guard is there, and count before them', async () => {
-    const { APP_GUARD } = await import('@nestjs/core');
     const limits = [{ name: 'each', limit: 2, window: '1d' as const, by: 'user' as const }];
     const providers = [{ provide: APP_GUARD, useClass: RateLimitGuard }];
     const served = await serve(adapter, { limits }, { controllers, providers });
     const users = (i: number) => ({ headers: { 'x-user': `u${i}` } });
     expect(await statuses(served, 3, '/c', users)).toEqual([200, 200, 429]);
     expect(served.log).toEqual([expect.stringContaining('rateLimitEverywhere()')]);
+  });
+
+  it('places are not taken where only the guard is there, and nobody is shut out', async () => {
+    const limits = [{ name: 'room', algorithm: 'concurrency' as const, limit: 1 }];
+    const providers = [{ provide: APP_GUARD, useClass: RateLimitGuard }];
+    const alone = await serve(adapter, { limits }, { controllers, providers });
+    expect(await statuses(alone, 3, '/c')).toEqual([200, 200, 200]);
+    expect(alone.log).toEqual([expect.stringMatching(/'concurrency'.*rateLimitEverywhere\(\)/u)]);
+    const around = await serve(adapter, { limits }, { controllers, providers: rateLimitEverywhere() });
+    const { status, headers } = await around.ask('/c');
+    expect([status, headers.get('ratelimit')]).toEqual([200, '"room";r=0']);
+    expect(around.log).toEqual([]);
+  });
+
+  it('count each by itself, with names or without', async () => {
+    const limits = [
+      { limit: 10, window: '1d' as const },
+      { limit: 5, window: '1d' as const },
+      { limit: 3, window: '1d' as const, by: 'user' as const },
+    ];
+    const served = await serve(adapter, { limits }, { controllers, providers: rateLimitEverywhere() });
+    const { status, headers } = await served.ask('/c');
+    expect([status, headers.get('ratelimit')]).toEqual([
+      200,
+      '"default";r=9;t=8640, "default.2";r=4;t=17280, "default.3";r=2;t=28800',
+    ]);
   });
 
   it('one RateLimiter is injectable, for what is no route', async () => {
@@ -523,5 +560,127 @@ describe.each(ADAPTERS)('the middleware on $name', (adapter) => {
     }
     const other = await served.ask('/ip');
     expect([other.status, other.headers.get('ratelimit')?.includes('Routes.ip')]).toEqual([200, true]);
+  });
+});
+
+const ROOM: Limit = { name: 'room', algorithm: 'concurrency', limit: 2 };
+
+/** How many places are free for the one client of these tests. */
+async function free({ app }: Served, limit: Limit = ROOM): Promise<number | undefined> {
+  const decision = await app.get(RateLimiter).peek(['ip', '127.0.0.1'], limit);
+  return decision.limits[0]?.remaining;
+}
+
+/** Whoever asks for the limit waits until the gate is opened. */
+class Gate {
+  asked = 0;
+  entered = 0;
+  readonly #opened: Promise<void>;
+  open: () => void = () => undefined;
+
+  constructor() {
+    this.#opened = new Promise((resolve) => {
+      this.open = resolve;
+    });
+  }
+
+  readonly limit = async (): Promise<number> => {
+    this.asked += 1;
+    await this.#opened;
+    return ROOM.limit;
+  };
+}
+
+let gate = new Gate();
+let source = new PassThrough();
+
+@Injectable()
+class Hurry implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(timeout(50));
+  }
+}
+
+@Controller('room')
+class Rooms {
+  @Get('open')
+  open(): string {
+    gate.entered += 1;
+    return 'open';
+  }
+
+  @Get('hurried')
+  @RateLimit({ ...ROOM, limit: () => gate.limit() })
+  @UseInterceptors(Hurry)
+  hurried(): string {
+    gate.entered += 1;
+    return 'hurried';
+  }
+
+  @Get('stream')
+  @RateLimit(ROOM)
+  stream(): StreamableFile {
+    return new StreamableFile(source);
+  }
+}
+
+@Module({ controllers: [Rooms] })
+class LimitedRooms implements NestModule {
+  configure(consumer: MiddlewareConsumer): void {
+    consumer.apply(RateLimitMiddleware).forRoutes('*path');
+  }
+}
+
+describe.each(ADAPTERS)('places on $name', (adapter) => {
+  const settled = { timeout: 10_000 };
+
+  it('go back when the client leaves while the middleware still asks, and nothing runs for it', async () => {
+    gate = new Gate();
+    const endpoints = { '/room/open': { ...ROOM, limit: () => gate.limit() } };
+    const served = await serve(adapter, { endpoints }, { imports: [LimitedRooms] });
+    const leaving = new AbortController();
+    const asked = [0, 1].map(() => served.ask('/room/open', { signal: leaving.signal }).catch(() => 'left'));
+    await expect.poll(() => gate.asked, settled).toBe(2);
+    leaving.abort();
+    expect(await Promise.all(asked)).toEqual(['left', 'left']);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    gate.open();
+    await expect.poll(() => served.app.get(RateLimiter).stats().allowed, settled).toBe(2);
+    await expect.poll(() => free(served), settled).toBe(2);
+    expect(gate.entered).toBe(0);
+    expect(await statuses(served, 1, '/room/open')).toEqual([200]);
+    await expect.poll(() => free(served), settled).toBe(2);
+  });
+
+  it('go back when an interceptor further out gives up while the limits are asked', async () => {
+    gate = new Gate();
+    const served = await serve(adapter, {}, { controllers: [Rooms] });
+    expect(await statuses(served, 2, '/room/hurried')).toEqual([500, 500]);
+    gate.open();
+    await expect.poll(() => served.app.get(RateLimiter).stats().allowed, settled).toBe(2);
+    await expect.poll(() => free(served), settled).toBe(2);
+    expect(gate.entered).toBe(0);
+    expect(await statuses(served, 1, '/room/hurried')).toEqual([200]);
+    await expect.poll(() => free(served), settled).toBe(2);
+  });
+
+  it('are held until the last byte of a streamed answer, or until its client leaves', async () => {
+    const served = await serve(adapter, {}, { controllers: [Rooms] });
+    source = new PassThrough();
+    source.write('begun');
+    const first = await served.ask('/room/stream');
+    expect([first.status, await free(served)]).toEqual([200, 1]);
+    source.end();
+    await first.text();
+    await expect.poll(() => free(served), settled).toBe(2);
+
+    source = new PassThrough();
+    source.write('begun');
+    const leaving = new AbortController();
+    await served.ask('/room/stream', { signal: leaving.signal });
+    expect(await free(served)).toBe(1);
+    leaving.abort();
+    await expect.poll(() => free(served), settled).toBe(2);
+    source.destroy();
   });
 });

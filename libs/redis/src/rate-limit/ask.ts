@@ -34,7 +34,7 @@ export class Question {
 
   constructor(limits: readonly AskedLimit[]) {
     this.limits = limits;
-    this.holdsPlaces = limits.some(({ limit }) => limit.code === 'c');
+    this.holdsPlaces = limits.some(({ limit, cost }) => limit.code === 'c' && cost > 0);
     const [first] = limits;
     this.leased = limits.length === 1 && first !== undefined && first.limit.lease > 0 ? first : undefined;
   }
@@ -124,7 +124,14 @@ export function itemsOf(
   { want = 0, holder = '' }: { want?: number | undefined; holder?: string | undefined } = {},
 ): TakeItem[] {
   const end = limits.length - 1;
-  return limits.map(({ limit, cost }, i) => ({ terms: limit, cost, want, holder, last: i === end }));
+  return limits.map(({ limit, cost }, i) => ({
+    terms: limit,
+    cost,
+    want,
+    // Who only looks holds nothing.
+    holder: cost === 0 ? '' : holder,
+    last: i === end,
+  }));
 }
 
 function isSame(copy: Limit, given: Limit): boolean {

@@ -3,8 +3,10 @@
  * encoded slash, a dot segment or a semicolon means, so a path is read in every way one of them reads it, and counts
  * under each: no spelling goes by another limit than its route's alone, or by none.
  */
+import { createHash } from 'node:crypto';
 import { InvalidRateLimitError } from './rate-limit.errors.js';
 import type { RateLimitRule } from './rate-limit.rules.js';
+import { nameRules, nameTwice } from './rule-names.js';
 
 /**
  * `'POST /login'`, `'/books/*'` (one segment), `'/books/**'` (the rest), `'*'` (what no other names). The first that
@@ -17,6 +19,8 @@ interface Endpoint {
   /** Undefined for every path. */
   readonly segments: readonly string[] | undefined;
   readonly rules: readonly RateLimitRule[];
+  /** Those of their names that were made here: nobody meant to share what they count. */
+  readonly ownNames: ReadonlySet<string | undefined>;
 }
 
 export class EndpointTable {
@@ -26,6 +30,7 @@ export class EndpointTable {
 
   constructor(limits: EndpointLimits = {}) {
     const all = Object.entries(limits).map(([name, rules]) => endpointOf(name, rules));
+    assertApart(all);
     // `*` is what is left, wherever it is written.
     this.#endpoints = [
       ...all.filter(({ segments }) => segments !== undefined),
@@ -117,21 +122,60 @@ function endpointOf(name: string, given: RateLimitRule | readonly RateLimitRule[
   const path = second ?? first;
   if (
     words.length > 2 ||
-    (path !== '*' && !path.startsWith('/')) ||
+    (path !== '*' && !isPattern(path)) ||
     (method !== undefined && !/^[A-Z]+$/u.test(method))
   ) {
     throw new InvalidRateLimitError(`rateLimit.endpoints: '${name.slice(0, 80)}' is no endpoint`, {
-      hint: "write 'POST /login', '/books/*', '/books/**' or '*'",
+      hint: "write 'POST /login', '/books/*' (instead of '/books/:id'), '/books/**' or '*'",
     });
   }
-  // Two endpoints with limits of the same name would share what they count.
-  const named = rules.map((rule) => ({ ...rule, name: rule.name ?? nameFor(name) }));
-  return { method, segments: path === '*' ? undefined : plainSegments(path), rules: named };
+  const named = nameRules(
+    `rateLimit.endpoints['${name.slice(0, 80)}']`,
+    rules,
+    nameFor(method === undefined ? path : `${method} ${path}`),
+  );
+  const ownNames = new Set(named.filter((_, i) => rules[i]?.name === undefined).map((rule) => rule.name));
+  return { method, segments: path === '*' ? undefined : plainSegments(path), rules: named, ownNames };
 }
 
+/** What would be met by no path is a mistake: the parameters of a router, and what stands after the rest. */
+function isPattern(path: string): boolean {
+  if (!path.startsWith('/')) return false;
+  const segments = path.split('/').filter(Boolean);
+  const rest = segments.indexOf('**');
+  if (rest !== -1 && rest !== segments.length - 1) return false;
+  return segments.every((segment) => /^\*{1,2}$/u.test(segment) || !/^:|\*/u.test(segment));
+}
+
+/** Rules of several endpoints share what they count only when that was written. */
+function assertApart(endpoints: readonly Endpoint[]): void {
+  const known = new Map<string | undefined, boolean>();
+  for (const { rules, ownNames } of endpoints) {
+    for (const { name = '' } of rules) {
+      const isOwn = ownNames.has(name);
+      if (known.has(name) && (isOwn || known.get(name) === true))
+        throw nameTwice('rateLimit.endpoints', name);
+      known.set(name, isOwn);
+    }
+  }
+}
+
+/**
+ * Endpoints of which nothing is lost in a name: no other one has it, also not with the number of a second rule. A
+ * first segment in capitals would read as a method, and `any` is the name of `*`.
+ */
+const READABLE = /^(?:[A-Z]+ \/|\/(?![A-Z]+(?:\/|$)|any$))(?:[\w-]+\/)*(?!\d+$)[\w-]+$/u;
+
+/** Leaves room for the number of a rule. */
+const LONGEST_NAME = 60;
+const HASH_LENGTH = 8;
+
 function nameFor(endpoint: string): string {
+  if (endpoint === '*') return 'any';
   const name = endpoint.replace(/[^A-Za-z0-9_.-]+/gu, '.').replace(/^\.+|\.+$/gu, '');
-  return name === '' ? 'any' : name.slice(0, 64);
+  if (name.length <= LONGEST_NAME && READABLE.test(endpoint)) return name;
+  const hash = createHash('sha256').update(endpoint).digest('hex').slice(0, HASH_LENGTH);
+  return `${name.slice(0, LONGEST_NAME - HASH_LENGTH - 1) || 'path'}-${hash}`;
 }
 
 function fits(pattern: readonly string[], path: readonly string[]): boolean {

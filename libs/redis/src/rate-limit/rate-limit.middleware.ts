@@ -1,5 +1,6 @@
 /** Limits per user, set per endpoint, before anything of a route runs. */
 import { Inject, Injectable, type NestMiddleware } from '@nestjs/common';
+import { CallPlace, whenAnswered } from './call-place.js';
 import type { RateDecision } from './decision.js';
 import { problemOf } from './problem.js';
 import { RateLimitCall } from './rate-limit-call.js';
@@ -44,6 +45,9 @@ export class RateLimitMiddleware implements NestMiddleware<IncomingRequest, Outg
       return;
     }
     const call = new RateLimitCall({ kind: 'http', request, response }, this.#routes.addresses);
+    const place = planned.holdsPlaces ? new CallPlace() : undefined;
+    // A client that leaves while the limits are asked is heard of only by who listens already.
+    if (place !== undefined) whenAnswered(response, () => place.end());
     let decision: RateDecision | undefined;
     try {
       decision = await this.#routes.apply(planned, call);
@@ -55,8 +59,7 @@ export class RateLimitMiddleware implements NestMiddleware<IncomingRequest, Outg
       refuse(response, decision);
       return;
     }
-    if (decision !== undefined) response.once('close', () => void decision.release());
-    next();
+    if (decision === undefined || place === undefined || place.keep(decision)) next();
   }
 }
 

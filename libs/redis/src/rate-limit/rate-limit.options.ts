@@ -1,11 +1,12 @@
 /** Options of the limiter as a whole. Those of one limit are in `limit.options.ts`. */
 import { parseDuration, parsePositiveDuration, type Duration } from '../core/index.js';
 import { ClientAddress, type TrustProxy } from './client-address.js';
-import type { EndpointLimits } from './endpoint-limits.js';
-import { resolveLimit, type OnStoreError } from './limit.options.js';
+import { EndpointTable, type EndpointLimits } from './endpoint-limits.js';
+import { LIMIT_DEFAULTS, resolveLimit, type OnStoreError } from './limit.options.js';
 import type { RateLimitHeaders } from './rate-headers.js';
 import { InvalidRateLimitError } from './rate-limit.errors.js';
 import type { RateLimitIdentify, RateLimitRule } from './rate-limit.rules.js';
+import { nameRules } from './rule-names.js';
 
 export interface DenialMemoryOptions {
   /** Denials a process remembers, so that floods do not reach Redis. @default 10_000 */
@@ -105,6 +106,8 @@ export function checkRateLimit(options: RateLimitOptions = {}): void {
   const { onStoreError } = resolveRateLimiter(options);
   const { trustProxy, ipv6Prefix, limits = [], endpoints = {} } = options;
   void new ClientAddress({ trustProxy, ipv6Prefix });
+  void new EndpointTable(endpoints);
+  nameRules('rateLimit.limits', limits, LIMIT_DEFAULTS.name);
   for (const rule of [...limits, ...Object.values(endpoints).flat()]) {
     resolveLimit({ ...rule, limit: typeof rule.limit === 'number' ? rule.limit : 1 }, onStoreError);
   }

@@ -5,7 +5,14 @@
 import { keySlot, type Key, type RedisClient } from '../connection/index.js';
 import { isRedisModuleError, spans, systemClock, type Clock } from '../core/index.js';
 import { Question, Questions, type AskedLimit, type RateAsk } from './ask.js';
-import { decide, refuseUnseen, stateOf, type DecisionSource, type RateDecision } from './decision.js';
+import {
+  decide,
+  refuseUnseen,
+  stateOf,
+  type DecisionSource,
+  type LimitState,
+  type RateDecision,
+} from './decision.js';
 import { DenialMemory } from './denial-memory.js';
 import { HeldPlaces } from './held-places.js';
 import type { Limit } from './limit.options.js';
@@ -212,9 +219,10 @@ export class RateLimiter {
     if (leased !== undefined && mode === 'consume') return this.#askWithLease(question, leased);
     if (this.#client.topology !== 'cluster') return this.#askOne(question, mode, holder);
     const slots = bySubject(question);
-    return slots.length > 1 && mode === 'consume'
-      ? this.#askInTurn(slots, holder)
-      : this.#askAtOnce(slots, mode, holder);
+    if (slots.length === 1) return this.#askOne(question, mode, holder);
+    return mode === 'consume'
+      ? this.#askInTurn(question, slots, holder)
+      : this.#peekAll(question, slots, holder);
   }
 
   async #askWithLease(question: Question, asked: AskedLimit): Promise<RateDecision> {
@@ -239,36 +247,42 @@ export class RateLimiter {
     );
   }
 
-  async #askAtOnce(slots: readonly Question[], mode: Mode, holder: string): Promise<RateDecision> {
-    const limits = slots.flatMap((each) => each.limits);
-    const answers = await Promise.all(slots.map((question) => this.#take({ question, mode, holder })));
-    return this.#conclude(limits, answers.flat(), { mode, holder, source: 'store' });
+  async #peekAll(question: Question, slots: readonly Question[], holder: string): Promise<RateDecision> {
+    const said: Said = new Map();
+    const looks = slots.map(async (slot) => {
+      hear(said, slot, await this.#take({ question: slot, mode: 'peek', holder }));
+    });
+    await Promise.all(looks);
+    return decide({ limits: inOrder(question, said), source: 'store' });
   }
 
   /** The one most likely to deny first; what was taken before it is given back. */
-  async #askInTurn(slots: readonly Question[], holder: string): Promise<RateDecision> {
-    const order = slots.toSorted((a, b) => narrowest(a) - narrowest(b));
+  async #askInTurn(question: Question, slots: readonly Question[], holder: string): Promise<RateDecision> {
+    const said: Said = new Map();
+    const charged: (readonly AskedLimit[])[] = [];
     const taken: RateDecision[] = [];
-    const giveBack = async (done: readonly Question[]): Promise<void> => {
-      await Promise.allSettled([
-        ...done.map(({ limits }) => this.#refund(limits)),
-        ...taken.map((decision) => decision.release()),
-      ]);
-    };
-    for (const [i, question] of order.entries()) {
-      try {
-        taken.push(await this.#askOne(question, 'consume', holder));
-      } catch (error) {
-        await giveBack(order.slice(0, i));
-        throw error;
-      }
-      if (taken.at(-1)?.allowed === true) continue;
-      await giveBack(order.slice(0, i));
-      break;
-    }
-    const states = taken.flatMap(({ limits }) => limits);
     const release = async (): Promise<void> => void (await Promise.all(taken.map((each) => each.release())));
-    return decide({ limits: states, source: 'store', release });
+    const giveBack = (): Promise<unknown> =>
+      Promise.allSettled([...charged.map((limits) => this.#refund(limits)), release()]);
+    for (const slot of slots.toSorted((a, b) => narrowest(a) - narrowest(b))) {
+      const states = await this.#take({ question: slot, mode: 'consume', holder }).catch(
+        async (error: unknown) => {
+          await giveBack();
+          throw error;
+        },
+      );
+      hear(said, slot, states);
+      const decision = this.#conclude(slot.limits, states, { mode: 'consume', holder, source: 'store' });
+      if (!decision.allowed) {
+        await giveBack();
+        break;
+      }
+      taken.push(decision);
+      // A shadow that is used up passes, and is charged nothing.
+      const paid = slot.limits.filter((asked) => (said.get(asked)?.charge ?? 0) > 0);
+      if (paid.length > 0) charged.push(paid);
+    }
+    return decide({ limits: inOrder(question, said), source: 'store', release });
   }
 
   /** Each limit has its say: one `closed` refuses, the `local` ones are counted here, the `open` ones are not. */
@@ -319,6 +333,21 @@ const MISSING: TakeState = { verdict: 'denied', remaining: 0, wait: 0, reset: 0,
 
 function isHeld(asked: AskedLimit | undefined, state: TakeState | undefined): boolean {
   return asked?.limit.code === 'c' && state !== undefined && state.charge > 0;
+}
+
+/** What was said of each limit, where their slots are asked one by one. */
+type Said = Map<AskedLimit, TakeState>;
+
+function hear(said: Said, { limits }: Question, states: readonly TakeState[]): void {
+  for (const [i, asked] of limits.entries()) said.set(asked, states[i] ?? MISSING);
+}
+
+/** As the limits were given; none of those that nobody was asked about. */
+function inOrder({ limits }: Question, said: Said): readonly LimitState[] {
+  return limits.flatMap((asked) => {
+    const state = said.get(asked);
+    return state === undefined ? [] : [stateOf(asked.limit, state)];
+  });
 }
 
 /** Limits that share a slot can be asked in one step. */

@@ -10,13 +10,14 @@ import type { LimitState, RateDecision } from './decision.js';
 import { RememberedDecision } from './denial-memory.js';
 import { EndpointTable } from './endpoint-limits.js';
 import { Identity } from './identity.js';
-import type { Limit } from './limit.options.js';
+import { LIMIT_DEFAULTS, type Limit } from './limit.options.js';
 import { headersOf, retryAfterOf, type HeaderField, type RateLimitHeaders } from './rate-headers.js';
 import { readCall, RateLimitCall, type CallContext } from './rate-limit-call.js';
 import type { RateLimitHttpOptions } from './rate-limit.options.js';
 import { phaseOf, type LimitPhase, type RateLimitRule } from './rate-limit.rules.js';
 import type { RateLimiter } from './rate-limiter.js';
 import { InvalidRateLimitError } from './rate-limit.errors.js';
+import { nameRules } from './rule-names.js';
 
 /** The rules of a route, from the outside in; those of all routes are given. */
 type RuleReader = (context: CallContext, everywhere: readonly RateLimitRule[]) => readonly RateLimitRule[];
@@ -32,6 +33,8 @@ interface PlannedRules {
   readonly rules: readonly PlannedRule[];
   /** What is most of all: fixed limits by address, for which nobody has to be asked. */
   readonly plain: readonly Limit[] | undefined;
+  /** What passes has something to give back. */
+  readonly holdsPlaces: boolean;
   /** Questions about them, by address: those who come often come often in a row. Bounded, for clients choose theirs. */
   readonly questions: LRUCache<string, Question>;
 }
@@ -54,6 +57,9 @@ const UNTRUSTED =
 const UNSEEN_USERS =
   'rateLimit.limits has rules that count users, and the guard alone runs before users are known; use ' +
   'rateLimitEverywhere(), which also runs after the guards';
+const UNHELD_PLACES =
+  "rateLimit.limits has rules by 'concurrency', and the guard alone could not give their places back: they hold " +
+  'only where an interceptor of the limits runs; use rateLimitEverywhere(), which has one on every route';
 
 export class RouteLimits {
   readonly addresses: ClientAddress;
@@ -69,7 +75,7 @@ export class RouteLimits {
   readonly #told = Symbol('anbar:rate-limit-told');
   readonly #warn: Warn;
   #intercepted = false;
-  #warned = false;
+  readonly #warned = new Set<string>();
 
   constructor(limiter: RateLimiter, options: RateLimitHttpOptions = {}, warn: Warn = () => undefined) {
     const { trustProxy, ipv6Prefix, headers = 'draft', identify, limits = [], endpoints } = options;
@@ -77,7 +83,7 @@ export class RouteLimits {
     this.addresses = new ClientAddress({ trustProxy, ipv6Prefix, onUntrusted: () => warn(UNTRUSTED) });
     this.#identity = new Identity(identify);
     this.#headers = headers;
-    this.#everywhere = limits;
+    this.#everywhere = nameRules('rateLimit.limits', limits, LIMIT_DEFAULTS.name);
     this.#endpoints = new EndpointTable(endpoints);
     this.#warn = warn;
   }
@@ -94,6 +100,10 @@ export class RouteLimits {
     const planned = planRules(rules);
     this.#planned.set(rules, planned);
     return planned;
+  }
+
+  holdsPlaces(context: CallContext, phase: LimitPhase, rulesOf: RuleReader): boolean {
+    return this.#planOf(context, rulesOf)[phase].holdsPlaces;
   }
 
   /** Undefined where this phase has nothing to say; at once where no trip is needed. */
@@ -146,13 +156,19 @@ export class RouteLimits {
     return plan;
   }
 
-  /** What nobody would look at later is looked at now. */
+  /** What nobody would look at later is looked at now, but for places: what is taken has to be given back. */
   #phaseOf(rule: RateLimitRule): LimitPhase {
     const phase = phaseOf(rule);
     if (phase === 'before-auth' || this.#intercepted || !this.#everywhere.includes(rule)) return phase;
-    if (!this.#warned) this.#warn(UNSEEN_USERS);
-    this.#warned = true;
-    return 'before-auth';
+    const holds = rule.algorithm === 'concurrency';
+    this.#warnOnce(holds ? UNHELD_PLACES : UNSEEN_USERS);
+    return holds ? phase : 'before-auth';
+  }
+
+  #warnOnce(message: string): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    this.#warn(message);
   }
 
   /** Limits of one subject become one question, in the order of the rules. */
@@ -180,7 +196,7 @@ export class RouteLimits {
       setHeaders(response, decision.answer(this.#fieldsOf));
       return decision;
     }
-    const states = before === undefined ? decision.limits : [...before, ...decision.limits];
+    const states = before === undefined ? decision.limits : toldOf(before, decision.limits);
     its[this.#told] = states;
     setHeaders(response, headersOf(states, this.#headers));
     if (!decision.allowed) setHeaders(response, retryAfterOf(decision));
@@ -191,6 +207,23 @@ export class RouteLimits {
     ...headersOf(decision.limits, this.#headers),
     ...retryAfterOf(decision),
   ];
+}
+
+/** What a header may hold wherever it goes through: proxies have room for 4 KB of all of them. */
+const MOST_TOLD = 16;
+
+/** All fields of a GraphQL request share one response: each limit is told once, by the state that leaves least. */
+function toldOf(before: readonly LimitState[], now: readonly LimitState[]): readonly LimitState[] {
+  const told = new Map<string, LimitState>();
+  for (const state of before) told.set(state.name, state);
+  for (const state of now) {
+    const known = told.get(state.name);
+    if (known === undefined || state.remaining <= known.remaining) told.set(state.name, state);
+  }
+  const states = [...told.values()];
+  if (states.length <= MOST_TOLD) return states;
+  const kept = new Set(states.toSorted((a, b) => a.remaining - b.remaining).slice(0, MOST_TOLD));
+  return states.filter((state) => kept.has(state));
 }
 
 /** What sets headers in one framework or the other. */
@@ -216,13 +249,14 @@ const QUESTIONS_KEPT = 1_000;
 function planRules(given: readonly RateLimitRule[]): PlannedRules {
   const rules = given.map(planRule);
   const plain: Limit[] = [];
+  const holdsPlaces = given.some(({ algorithm }) => algorithm === 'concurrency');
   const questions = new LRUCache<string, Question>({ max: QUESTIONS_KEPT });
   for (const { rule, fixed } of rules) {
     const asks = rule.skip !== undefined || rule.cost !== undefined || (rule.by ?? 'ip') !== 'ip';
-    if (asks || fixed === undefined) return { rules, plain: undefined, questions };
+    if (asks || fixed === undefined) return { rules, plain: undefined, holdsPlaces, questions };
     plain.push(fixed);
   }
-  return { rules, plain, questions };
+  return { rules, plain, holdsPlaces, questions };
 }
 
 function planRule(rule: RateLimitRule): PlannedRule {

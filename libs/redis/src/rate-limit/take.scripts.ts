@@ -70,7 +70,8 @@ const LOOKS: Readonly<Record<TakeTerms['code'], Look>> = {
 
 /**
  * ARGV: mode, number of definitions, six values for each; then two for each limit: its definition's number,
- * negative when the group goes on after it, and its cost or its holder. A limit with a penalty has two keys.
+ * negative when the group goes on after it, and its cost or its holder, who is empty when a place is only looked
+ * at. A limit with a penalty has two keys.
  */
 export const takeScript = defineScript({
   name: 'rate-limit.take',
@@ -95,7 +96,7 @@ while ARGV[at] do
     follows = number < 0
     local def = defs[follows and -number or number]
     D[n], K[n] = def, KEYS[k]
-    if def.holds then H[n], C[n] = ARGV[at + 1], 1 else H[n], C[n] = '', tonumber(ARGV[at + 1]) end
+    if def.holds then H[n], C[n] = ARGV[at + 1], ARGV[at + 1] == '' and 0 or 1 else H[n], C[n] = '', tonumber(ARGV[at + 1]) end
     R[n], A[n], B[n] = def.its.look(def, KEYS[k])
     P[n] = 0
     if def.penalty > 0 then
@@ -207,7 +208,7 @@ function see(
   const { terms, holder } = item;
   const standing = LOOKS[terms.code]({ ...at, holder }, key, terms);
   const penaltyLeft = mark === '' ? 0 : Math.max(0, Number(at.keyspace.call('PTTL', mark)));
-  const cost = terms.code === 'c' ? 1 : item.cost;
+  const cost = terms.code === 'c' ? Math.min(1, holder.length) : item.cost;
   const ok = standing.room >= cost && terms.capacity > 0 && penaltyLeft === 0;
   return { item, cost, standing, ok, penaltyLeft, mark };
 }

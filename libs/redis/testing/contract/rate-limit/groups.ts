@@ -91,6 +91,39 @@ export const groups: readonly RateLimitCase[] = [
     },
   },
   {
+    name: 'when one subject denies, a shadow of another that was not charged gets nothing back',
+    async run({ limiter }, { key }) {
+      const shadow: Limit = { name: 'shadow', limit: 3, window: '1000d', shadow: true };
+      await times(3, () => limiter.consume(key('a'), shadow));
+      await times(5, () => limiter.consume(key('b'), { ...WIDE, limit: 5 }));
+      const asks = [
+        { subject: key('a'), limits: shadow },
+        { subject: key('b'), limits: { ...WIDE, limit: 5 } },
+      ];
+      assert.equal(allowedOf(await times(3, () => limiter.consumeAll(asks))), 0);
+      assert.equal((await limiter.peek(key('a'), shadow)).limits[0]?.remaining, 0);
+    },
+  },
+  {
+    name: 'limits are told in the order in which they were given, whatever subjects they are of',
+    async run({ limiter }, { key }) {
+      const asks = [
+        { subject: key('a'), limits: { ...WIDE, name: 'first' } },
+        { subject: key('b'), limits: NARROW },
+        { subject: key('a'), limits: { ...WIDE, name: 'third', limit: 50 } },
+      ];
+      const { limits } = await limiter.consumeAll(asks);
+      assert.deepEqual(
+        limits.map(({ name, remaining }) => [name, remaining]),
+        [
+          ['first', 99],
+          ['narrow', 1],
+          ['third', 49],
+        ],
+      );
+    },
+  },
+  {
     name: 'many subjects in one moment, each by itself',
     async run({ limiter }, { key }) {
       const asked = Array.from({ length: 600 }, (_, i) => limiter.consume(key(`s${i % 200}`), NARROW));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Limit } from '../../../src/rate-limit/index.js';
 import { rejection } from '../expectations.js';
-import { allowedOf, COUNTING, storedFor, times, type RateLimitCase } from './subject.js';
+import { allowedOf, COUNTING, EACH_ALGORITHM, storedFor, times, type RateLimitCase } from './subject.js';
 
 const LIMIT: Limit = { limit: 2, window: '1000d' };
 
@@ -28,11 +28,13 @@ export const inputs: readonly RateLimitCase[] = [
   {
     name: 'the cost 0 passes, takes nothing and writes nothing',
     async run(subject, { key }) {
-      for (const limit of COUNTING) {
+      for (const limit of EACH_ALGORITHM) {
         const decision = await subject.limiter.consume(key('s'), limit, { cost: 0 });
         assert.deepEqual([decision.allowed, decision.limits[0]?.remaining], [true, 5]);
       }
-      assert.deepEqual(await storedFor(subject, key('s'), COUNTING), []);
+      const together = await subject.limiter.consume(key('s'), EACH_ALGORITHM, { cost: 0 });
+      assert.equal(together.allowed, true);
+      assert.deepEqual(await storedFor(subject, key('s'), EACH_ALGORITHM), []);
     },
   },
   {
