@@ -4,18 +4,18 @@
  * of it before it is read again. See docs/fallback.md.
  */
 import type { Key, Ttl } from '../../connection/index.js';
-import { systemClock, type Duration } from '../../core/index.js';
+import { inBatches, systemClock, type Duration } from '../../core/index.js';
 import type { ManyLoader } from '../loading/batch-loader.js';
 import type { CacheContract, CacheValue } from '../cache-contract.js';
 import { CacheKeys } from '../cache.keys.js';
-import { resolveCache, ttlOf, type CacheOptions } from '../cache.options.js';
+import { completed, resolveCache, ttlOf, type CacheOptions } from '../cache.options.js';
 import { CacheService } from '../cache-service.js';
 import type { CacheStats } from '../cache-stats.js';
 import type { CacheSetOptions, GetOptions, Loader, LoadOptions } from '../call.options.js';
 import type { Explanation } from '../explain.js';
 import type { Journal } from './fallback-journal.js';
 import { RecordedLoader, RecordedManyLoader } from './fallback-loaders.js';
-import { isOfRedis, meansAway, reasonOf, wasNotExecuted } from './fallback-loss.js';
+import { isOfRedis, meansAway, passes, reasonOf, wasNotExecuted } from './fallback-loss.js';
 import {
   forPrimary,
   forStandby,
@@ -141,7 +141,7 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     const house = this.#house;
     let cache = house.caches.get(name);
     if (cache === undefined) {
-      const all = { ...house.options, ...options };
+      const all = completed(options, house.options);
       cache = new FallbackCache(house.surroundings, all, { name, house });
       house.caches.set(name, cache);
     }
@@ -172,7 +172,7 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
   }
 
   async setMany(entries: Iterable<readonly [Key, Value]>, options?: Ttl | CacheSetOptions): Promise<void> {
-    await Promise.all([...entries].map(([key, value]) => this.set(key, value, options)));
+    await inBatches([...entries], ([key, value]) => this.set(key, value, options));
   }
 
   async delete(key: Key, options?: { signal?: AbortSignal }): Promise<boolean> {
@@ -387,7 +387,7 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     const { pair } = this.#house;
     if (pair === undefined || !isOfRedis(error) || pair.failures.has(error)) return false;
     pair.power.failed(error);
-    return meansAway(error) || this.#options.strict !== true;
+    return passes(error) || this.#options.strict !== true;
   }
 
   #sourceOf(cache: CacheContract, { key, tier, state }: Explanation): FallbackExplanation['source'] {

@@ -4,6 +4,7 @@
  * keys were changed by them.
  */
 import {
+  incrementScript,
   NotConnectedError,
   PassingClient,
   type Arg,
@@ -15,6 +16,7 @@ import {
   type ScanOptions,
   type Script,
 } from '../../connection/index.js';
+import { hashPutScript } from '../cache.scripts.js';
 import type { StandbyMirror } from './fallback-mirror.js';
 
 export class WatchedClient extends PassingClient {
@@ -85,6 +87,9 @@ export class WatchedClient extends PassingClient {
 
 const READS: ReadonlySet<string> = new Set(['GET', 'HGET', 'TYPE', 'PTTL', 'EXISTS']);
 
+/** Of counters and hashes, whose expiry Redis does not tell with the answer. */
+const CHANGES_IN_PLACE: ReadonlySet<unknown> = new Set([hashPutScript, incrementScript]);
+
 /** Beyond that, names of what was changed are not kept one by one. */
 const MOST_CHANGED = 100_000;
 
@@ -123,11 +128,13 @@ export class GuardedClient extends PassingClient {
     args: readonly Arg[],
     options?: CallOptions,
   ): Promise<R> {
-    if (!READS.has(name)) {
-      if (!this.#inCharge) return Promise.reject(notInCharge(name));
-      this.#note(String(args[0]));
-    }
-    return this.#inner.command<R>(name, args, options);
+    if (READS.has(name)) return this.#inner.command<R>(name, args, options);
+    if (!this.#inCharge) return Promise.reject(notInCharge(name));
+    const key = String(args[0]);
+    const isCopy = name === 'INCRBY' && this.#mayBeCopy(key);
+    this.#note(key);
+    const changing = this.#inner.command<R>(name, args, options);
+    return isCopy ? this.#lasting(changing, key, 0) : changing;
   }
 
   override pipeline(commands: readonly PipelineCommand[]): Promise<readonly PipelineResult[]> {
@@ -140,11 +147,29 @@ export class GuardedClient extends PassingClient {
     args: Args,
     options?: CallOptions,
   ): Promise<Result> {
-    if (!script.readOnly) {
-      if (!this.#inCharge) return Promise.reject(notInCharge(script.name));
-      for (const key of keys) this.#note(key);
-    }
-    return this.#inner.run(script, keys, args, options);
+    if (script.readOnly) return this.#inner.run(script, keys, args, options);
+    if (!this.#inCharge) return Promise.reject(notInCharge(script.name));
+    const [key = ''] = keys;
+    const isCopy = CHANGES_IN_PLACE.has(script) && this.#mayBeCopy(key);
+    for (const each of keys) this.#note(each);
+    const changing = this.#inner.run(script, keys, args, options);
+    return isCopy ? this.#lasting(changing, key, Number(Reflect.get(Object(args), 'ttlMs'))) : changing;
+  }
+
+  /**
+   * Redis did not tell when the copy ends that is changed for the first time, and what it is owed has to be here when
+   * it is told. Later changes do not renew the time, as they do not in Redis.
+   */
+  async #lasting<T>(changing: Promise<T>, key: string, ttlMs: number): Promise<T> {
+    const changed = await changing;
+    if (ttlMs === 0) await this.#inner.command('PERSIST', [key]);
+    else await this.#inner.command('PEXPIRE', [key, ttlMs, 'GT']);
+    return changed;
+  }
+
+  /** Where names are not kept any more, a change must not renew the time again and again. */
+  #mayBeCopy(key: string): boolean {
+    return this.#changed.size < MOST_CHANGED && !this.#changed.has(key);
   }
 
   #note(key: string): void {

@@ -8,7 +8,6 @@ const LOST: ReadonlySet<unknown> = new Set([
   'DEADLINE_EXCEEDED',
   'OUTCOME_UNKNOWN',
   'CIRCUIT_OPEN',
-  'BACKPRESSURE',
   'CONNECT_FAILED',
 ]);
 
@@ -32,9 +31,19 @@ export function meansAway(error: unknown): boolean {
   return LOST.has(error.code);
 }
 
-/** Redis has said no, or nothing. */
+/** More calls at once than a connection takes: a load of this process, which says nothing about Redis. */
+function isOverload(error: unknown): boolean {
+  return isRedisModuleError(error) && error.code === 'BACKPRESSURE';
+}
+
+/** Redis can not be told now, and may be a little later. */
+export function passes(error: unknown): boolean {
+  return meansAway(error) || isOverload(error);
+}
+
+/** Redis has said no, or nothing, or was not asked for want of room. */
 export function isOfRedis(error: unknown): boolean {
-  return meansAway(error) || (isRedisModuleError(error) && error.code === 'REDIS_REPLY');
+  return passes(error) || (isRedisModuleError(error) && error.code === 'REDIS_REPLY');
 }
 
 /** Sending it once more can not execute it twice. */

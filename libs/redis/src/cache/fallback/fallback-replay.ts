@@ -8,7 +8,7 @@ import type { Clock } from '../../core/index.js';
 import type { CacheContract } from '../cache-contract.js';
 import type { CacheKeys } from '../cache.keys.js';
 import type { Journal, JournalView, KeyDebt } from './fallback-journal.js';
-import { meansAway, wasNotExecuted } from './fallback-loss.js';
+import { passes, wasNotExecuted } from './fallback-loss.js';
 
 export interface ReplayParts {
   readonly journal: Journal;
@@ -77,7 +77,7 @@ async function payDelta({ journal, primary, clock, onDropped }: ReplayParts, deb
   try {
     await primary(debt.cache).incr(debt.key, delta, ttlOf(leftMs));
   } catch (error) {
-    if (!meansAway(error)) onDropped();
+    if (!passes(error)) onDropped();
     else {
       if (wasNotExecuted(error)) journal.giveBackDelta(debt, delta, removals);
       else onDropped();
@@ -86,26 +86,36 @@ async function payDelta({ journal, primary, clock, onDropped }: ReplayParts, deb
   }
 }
 
-/** The values are those that the standby holds now. What it had no room for is lost, and the hash with it. */
-async function payFields({ journal, primary, standby, clock }: ReplayParts, debt: KeyDebt): Promise<void> {
-  const { removals, endsAt, cache, key } = debt;
+/**
+ * The values are those that the standby holds now. A field that it had no room for is lost, and so is one whose time
+ * is over: what Redis held of it before must not be read any more.
+ */
+async function payFields(parts: ReplayParts, debt: KeyDebt): Promise<void> {
+  const { journal, client, primary, clock } = parts;
+  const { removals, endsAt, cache, key, full } = debt;
   const fields = journal.takeFields(debt);
   const leftMs = leftOf(endsAt, clock);
-  if (leftMs !== undefined && leftMs <= 0) return;
   try {
-    const values = await Promise.all(fields.map((field) => standby(cache).hget(key, field)));
-    const present: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
-    fields.forEach((field, i) => {
-      if (values[i] !== undefined) present[field] = values[i];
-    });
-    const count = Object.keys(present).length;
-    if (count < fields.length) await primary(cache).delete(key);
-    if (count > 0) await primary(cache).hset(key, present, ttlOf(leftMs));
+    const isOver = leftMs !== undefined && leftMs <= 0;
+    const held = await heldFields(parts, debt, isOver ? [] : fields);
+    const gone = fields.filter((field) => !held.has(field));
+    if (gone.length > 0) await client.command('HDEL', [full, ...gone]);
+    if (held.size > 0) await primary(cache).hset(key, Object.fromEntries(held), ttlOf(leftMs));
   } catch (error) {
-    if (!meansAway(error)) return;
+    if (!passes(error)) return;
     journal.giveBackFields(debt, fields, removals);
     throw error;
   }
+}
+
+async function heldFields(
+  { standby }: ReplayParts,
+  { cache, key }: KeyDebt,
+  fields: readonly string[],
+): Promise<ReadonlyMap<string, unknown>> {
+  const values = await Promise.all(fields.map((field) => standby(cache).hget(key, field)));
+  const pairs = fields.map((field, i) => [field, values[i]] as const);
+  return new Map(pairs.filter(([, value]) => value !== undefined));
 }
 
 async function payExpiry({ primary, clock }: ReplayParts, debt: KeyDebt): Promise<void> {
@@ -117,7 +127,7 @@ async function payExpiry({ primary, clock }: ReplayParts, debt: KeyDebt): Promis
     await primary(cache)
       .expire(key, ttlOf(leftMs).ttl)
       .catch((error: unknown) => {
-        if (meansAway(error)) throw error;
+        if (passes(error)) throw error;
         return primary(cache).delete(key);
       });
   }
