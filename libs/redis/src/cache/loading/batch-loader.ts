@@ -6,7 +6,7 @@ import type { Key } from '../../connection/index.js';
 import { spans, type SpanOrigin } from '../../core/index.js';
 import type { LoadContext, Loader } from '../call.options.js';
 import type { LoadSlots } from './load-slots.js';
-import { isInsideLoad, loadSpan } from './loader-run.js';
+import { insideLoads, isInsideLoad, loadSpan, scopeHere, type LoadScope } from './loader-run.js';
 
 /** Values in the order of the keys, or by the very key that was handed in. */
 export type ManyValues<T> = readonly (T | null | undefined)[] | ReadonlyMap<Key, T | null | undefined>;
@@ -20,6 +20,8 @@ interface Wanted {
   readonly index: number;
   readonly key: Key;
   readonly signal: AbortSignal;
+  /** The load of this one key. */
+  readonly scope: LoadScope | undefined;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -52,7 +54,7 @@ export class BatchLoader {
   loaderOf(index: number): Loader<unknown> {
     return ({ key, signal }: LoadContext) =>
       new Promise((resolve, reject) => {
-        this.#wanted.push({ index, key, signal, resolve, reject });
+        this.#wanted.push({ index, key, signal, scope: scopeHere(), resolve, reject });
         this.decided(index);
         // All others are long decided: a load that was begun anew, because somebody else's came to nothing.
         this.#callWhenDecided();
@@ -82,7 +84,8 @@ export class BatchLoader {
     try {
       leave = await this.#slots?.take(controller);
       const keys = wanted.map(({ key }) => key);
-      const values = await this.#traced(keys, { signal: controller.signal });
+      const scopes = wanted.flatMap(({ scope }) => scope ?? []);
+      const values = await insideLoads(scopes, () => this.#traced(keys, { signal: controller.signal }));
       wanted.forEach(({ key, resolve }, i) =>
         resolve(values instanceof Map ? values.get(key) : at(values, i)),
       );

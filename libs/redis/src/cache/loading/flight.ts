@@ -186,15 +186,22 @@ export class Flight {
         this.#leave(caller, () => caller.resolve({ value: stale.value, outcome: 'stale' }));
       });
     }
-    this.#after(caller, options.hardTimeoutMs, () =>
-      this.#leave(caller, () => caller.fail(timedOut(options.hardTimeoutMs), this.#clock.wallNow())),
-    );
+    this.#after(caller, options.hardTimeoutMs, () => {
+      const late = timedOut(options.hardTimeoutMs);
+      // When it was the last one, the load has failed and was not given up: others hear of it.
+      if (this.#isLast(caller)) this.controller?.expire(late);
+      this.#leave(caller, () => caller.fail(late, this.#clock.wallNow()));
+    });
   }
 
   #after(caller: Caller, ms: number, callback: () => void): void {
     if (!Number.isFinite(ms)) return;
     const timer: Timer = this.#clock.after(ms, callback, { keepAlive: true });
     caller.onSettled(() => timer.cancel());
+  }
+
+  #isLast(caller: Caller): boolean {
+    return this.background === undefined && this.#callers.every((other) => other === caller);
   }
 
   #leave(caller: Caller, settle: () => void): void {

@@ -33,5 +33,6 @@ describe('LoadAbort', () => {
     late.abandon(new Error('left after that'));
     left.abandon(new Error('left'));
     expect([late.abandoned, left.abandoned]).toEqual([false, true]);
+    expect([late.ended, left.ended, new LoadAbort().ended]).toEqual([true, true, false]);
   });
 });

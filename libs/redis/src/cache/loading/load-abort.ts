@@ -13,6 +13,10 @@ export class LoadAbort {
     return this.#abandoned;
   }
 
+  get ended(): boolean {
+    return this.#reason !== undefined;
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();

@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { spans, type Clock, type SpanPlan, type Timer } from '../../core/index.js';
 import { codeOf } from '../cache-events.js';
+import type { CacheKeys } from '../cache.keys.js';
 import { distinct, type LoadContext } from '../call.options.js';
 import { ttlOf } from '../cache.options.js';
 import { timedOut, type LoadRequest } from './flight.js';
@@ -19,8 +20,14 @@ export type LoadResult =
   | { readonly kind: 'failed'; readonly error: unknown };
 
 /** A load, for the code that its loader runs; what the loader has left behind still sees it when it is over. */
-interface LoadScope {
+export interface LoadScope {
+  /** Whose load it is: keys of one text may lie on several servers. */
+  readonly loads: object;
   readonly key: string;
+  /** Its lease; undefined where it has none. */
+  readonly token: string | undefined;
+  /** The loads of the other keys, where one loader runs for many. */
+  readonly others?: ReadonlyMap<string, LoadScope>;
   /** The load it is part of. */
   readonly around: LoadScope | undefined;
   over: boolean;
@@ -29,13 +36,42 @@ interface LoadScope {
 const loading = new AsyncLocalStorage<LoadScope>();
 
 /** A load for a key inside a load of the same key would wait for itself. */
-export function isLoadingAround(key: string): boolean {
-  return isWithin((scope) => scope.key === key);
+export function isLoadingAround(loads: object, key: string): boolean {
+  return isWithin((scope) => {
+    const load = scope.others?.get(key) ?? scope;
+    return load.key === key && load.loads === loads && !load.over;
+  });
+}
+
+/** Another cache on the same server would wait for the lease of a load that waits for it. */
+export function isLeasedAround(token: string): boolean {
+  return isWithin(({ token: held, others }) => {
+    if (others === undefined) return held === token;
+    return [...others.values()].some((load) => load.token === token && !load.over);
+  });
 }
 
 /** Inside a loader: it holds a place under the cap already, and waiting for another could be for ever. */
 export function isInsideLoad(): boolean {
   return isWithin(() => true);
+}
+
+/** The load that the running code is part of. */
+export function scopeHere(): LoadScope | undefined {
+  return loading.getStore();
+}
+
+/** Runs the loader of many keys as part of all their loads. */
+export async function insideLoads<T>(scopes: readonly LoadScope[], load: () => T | Promise<T>): Promise<T> {
+  const [first] = scopes;
+  if (first === undefined) return load();
+  const others = new Map(scopes.map((scope) => [scope.key, scope]));
+  const scope: LoadScope = { ...first, others, over: false };
+  try {
+    return await loading.run(scope, load);
+  } finally {
+    scope.over = true;
+  }
 }
 
 function isWithin(fits: (scope: LoadScope) => boolean): boolean {
@@ -48,6 +84,15 @@ function isWithin(fits: (scope: LoadScope) => boolean): boolean {
 /** Work that outlives whoever starts it does not count as part of their load. */
 export function outsideLoads<T>(work: () => T): T {
   return loading.exit(work);
+}
+
+export interface LoadRun {
+  readonly abort: LoadAbort;
+  readonly clock: Clock;
+  readonly keys: CacheKeys;
+  /** Whose load it is. */
+  readonly loads: object;
+  readonly token: string | undefined;
 }
 
 class Decisions {
@@ -69,11 +114,7 @@ export function loadSpan(cache: string, refresh: boolean): SpanPlan {
 }
 
 /** As {@link runLoader}, in a span below the call that asked for it. */
-export function runTraced(
-  request: LoadRequest,
-  parts: { abort: LoadAbort; clock: Clock },
-  plan: SpanPlan,
-): Promise<LoadResult> {
+export function runTraced(request: LoadRequest, parts: LoadRun, plan: SpanPlan): Promise<LoadResult> {
   return spans.around({ ...plan, from: request.origin }, async (span) => {
     const result = await runLoader(request, parts);
     if (result.kind === 'failed') span.fail(codeOf(result.error));
@@ -82,15 +123,13 @@ export function runTraced(
 }
 
 /** Never rejects. */
-export function runLoader(
-  request: LoadRequest,
-  { abort, clock }: { abort: LoadAbort; clock: Clock },
-): Promise<LoadResult> {
+export function runLoader(request: LoadRequest, run: LoadRun): Promise<LoadResult> {
+  const { abort, clock, keys, loads, token } = run;
   const { hardTimeoutMs, tags } = request.options;
   const decisions = new Decisions(tags);
   const startedAt = clock.now();
   return new Promise((resolve) => {
-    const scope: LoadScope = { key: request.key, around: loading.getStore(), over: false };
+    const scope: LoadScope = { loads, key: request.key, token, around: loading.getStore(), over: false };
     let timer: Timer | undefined;
     let left = false;
     const end = (result: LoadResult): void => {
@@ -112,7 +151,7 @@ export function runLoader(
     // What has arrived while the loop was busy still counts, so a turn is given before it is too late.
     const expire = (): void => clock.turn(() => abort.expire(timedOut(hardTimeoutMs)));
     if (Number.isFinite(hardTimeoutMs)) timer = clock.after(hardTimeoutMs, expire, { keepAlive: true });
-    const context = contextOf(request, abort, decisions);
+    const context = contextOf(request, { abort, decisions, keys });
     inScope(scope, () => request.loader(context)).then(succeed, fail);
   });
 }
@@ -148,7 +187,10 @@ function toResult(loaded: {
   return { kind: 'value', value, ttlMs: lifetimeOf(value, request, decisions), tags, loadMs, skipped };
 }
 
-function contextOf(request: LoadRequest, abort: LoadAbort, decisions: Decisions): LoadContext {
+function contextOf(
+  request: LoadRequest,
+  { abort, decisions, keys }: { abort: LoadAbort; decisions: Decisions; keys: CacheKeys },
+): LoadContext {
   return {
     key: request.userKey,
     get signal() {
@@ -160,6 +202,8 @@ function contextOf(request: LoadRequest, abort: LoadAbort, decisions: Decisions)
       decisions.ttlGiven = true;
     },
     setTags: (tags) => {
+      // A tag that names nothing has to fail the loader: later it would pass for a failure of Redis.
+      keys.tags(tags);
       decisions.tags = distinct(tags);
     },
     skip: () => {

@@ -7,7 +7,7 @@ import { CacheClosedError, RecursiveLoadError } from '../cache.errors.js';
 import { lifetimeOf } from '../call.options.js';
 import { Flight, type Answer, type LoadRequest } from './flight.js';
 import { reviveFailure } from './load-failure.js';
-import { isLoadingAround, outsideLoads } from './loader-run.js';
+import { isLeasedAround, isLoadingAround, outsideLoads } from './loader-run.js';
 import { OwnLoads, type OwnLoadsParts } from './own-loads.js';
 import type { LoadSharing } from '../l1/l1-sharing.js';
 import type { Reader } from '../reader.js';
@@ -64,6 +64,11 @@ export class Loads {
   /** Loads in the background, unless somebody does already. */
   refresh(request: LoadRequest): void {
     if (this.#closed || this.#flights.has(request.key)) return;
+    const fault = this.#faultOf(request);
+    if (fault !== undefined) {
+      this.#parts.report('load-failed', fault.name);
+      return;
+    }
     const flight = this.#open(request);
     flight.background = request;
     outsideLoads(() => this.#start(flight));
@@ -85,8 +90,19 @@ export class Loads {
 
   #refusalOf(request: LoadRequest): Error | undefined {
     if (this.#closed) return closed();
-    if (isLoadingAround(request.key)) return recursive();
-    return request.signal?.aborted === true ? abortReason(request.signal) : undefined;
+    if (isLoadingAround(this.#own, request.key)) return recursive();
+    if (request.signal?.aborted === true) return abortReason(request.signal);
+    return this.#faultOf(request);
+  }
+
+  /** A tag that names nothing: later it would pass for a failure of Redis. */
+  #faultOf({ options }: LoadRequest): Error | undefined {
+    try {
+      this.#parts.keys.tags(options.tags);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
   }
 
   #end(flight: Flight): void {
@@ -142,8 +158,10 @@ export class Loads {
       this.#parts.store.release(flight.key, token, { outcome: 'gone' }).catch(() => undefined);
       return;
     }
-    if (grant.state === 'granted') await this.#own.underLease(flight, { token, clock, request: lead });
-    else await this.#yieldTo(flight, cut, grant);
+    if (grant.state !== 'granted') await this.#yieldTo(flight, cut, grant);
+    else if (flight.wanted) await this.#own.underLease(flight, { token, clock, request: lead });
+    // All have left while it was asked for.
+    else await this.#own.giveBack(flight.key, token);
   }
 
   /** The lease, the clock and the tags' clocks in one round trip. */
@@ -209,7 +227,8 @@ export class Loads {
     if (grant.state !== 'filled') flight.background = undefined;
     switch (grant.state) {
       case 'held':
-        await this.#wait(flight, grant.token, grant.leftMs);
+        if (isLeasedAround(grant.token)) flight.fail(cut, recursive());
+        else await this.#wait(flight, grant.token, grant.leftMs);
         break;
       case 'filled':
         flight.despite = grant.token;

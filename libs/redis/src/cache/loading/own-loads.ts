@@ -14,7 +14,7 @@ import type { Answer, Flight, LoadRequest } from './flight.js';
 import { LoadAbort } from './load-abort.js';
 import { describeFailure } from './load-failure.js';
 import type { LoadSlots } from './load-slots.js';
-import { isInsideLoad, loadSpan, runLoader, runTraced, type LoadResult } from './loader-run.js';
+import { isInsideLoad, loadSpan, runLoader, runTraced, type LoadResult, type LoadRun } from './loader-run.js';
 import type { CacheEntry, Store } from '../store.js';
 
 export interface OwnLoadsParts {
@@ -58,11 +58,11 @@ export class OwnLoads {
 
   async underLease(flight: Flight, lease: Lease): Promise<void> {
     const stopRenewing = this.#keepRenewing(flight.key, lease.token);
-    const { result, began, aborted } = await this.#load(flight, lease.request);
+    const { result, began, aborted } = await this.#load(flight, lease.request, lease.token);
     try {
       flight.background = undefined;
       flight.lookAgain = true;
-      if (aborted) await this.#giveBack(flight.key, lease.token);
+      if (aborted) await this.giveBack(flight.key, lease.token);
       else if (result.kind === 'failed') await this.#shareFailure(flight, lease, result.error);
       else if (result.value === undefined || result.skipped)
         await this.#endUnstored(flight, lease, { result, began });
@@ -70,6 +70,11 @@ export class OwnLoads {
     } finally {
       stopRenewing();
     }
+  }
+
+  /** Never rejects. */
+  async giveBack(key: string, token: string): Promise<void> {
+    await this.#parts.store.release(key, token, { outcome: 'gone' }).catch(this.#noFence);
   }
 
   /** Redis is away, or others take the lease again and again: the value is for those who waited for it. */
@@ -91,8 +96,8 @@ export class OwnLoads {
     flight.deliver(began, { value: result.value, outcome });
   }
 
-  async #load(flight: Flight, request: LoadRequest): Promise<Loaded> {
-    const { slots, counters, clock } = this.#parts;
+  async #load(flight: Flight, request: LoadRequest, token?: string): Promise<Loaded> {
+    const { slots, counters, clock, keys } = this.#parts;
     const abort = new LoadAbort();
     flight.controller = abort;
     flight.settleOnLoaderOf(request);
@@ -105,13 +110,15 @@ export class OwnLoads {
       const began = flight.cut;
       counters.add('loads');
       const startedAt = clock.now();
-      const result = await this.#run(request, abort, !flight.awaited);
+      const run = { abort, clock, keys, loads: this, token };
+      const result = await this.#run(request, run, !flight.awaited);
       const loaded = result.kind === 'failed' ? codeOf(result.error) : 'ok';
       this.#parts.report('load', loaded, { key: request.key, durationMs: clock.now() - startedAt });
       if (result.kind === 'failed') counters.add('loadFailures');
       return { result, began, aborted: abort.abandoned };
     } catch (error) {
-      return { result: { kind: 'failed', error }, began: flight.cut, aborted: abort.abandoned };
+      // Its time was over before its turn had come: nothing was asked of the origin, so nothing has failed.
+      return { result: { kind: 'failed', error }, began: flight.cut, aborted: abort.ended };
     } finally {
       leave?.();
       flight.busy = false;
@@ -120,11 +127,11 @@ export class OwnLoads {
   }
 
   /** One for many keys tells of itself. */
-  #run(request: LoadRequest, abort: LoadAbort, refresh: boolean): Promise<LoadResult> {
-    const { clock, cache } = this.#parts;
+  #run(request: LoadRequest, run: LoadRun, refresh: boolean): Promise<LoadResult> {
+    const { cache } = this.#parts;
     return spans.active && !request.batched
-      ? runTraced(request, { abort, clock }, loadSpan(cache, refresh))
-      : runLoader(request, { abort, clock });
+      ? runTraced(request, run, loadSpan(cache, refresh))
+      : runLoader(request, run);
   }
 
   async #shareFailure(flight: Flight, lease: Lease, error: unknown): Promise<void> {
@@ -173,15 +180,13 @@ export class OwnLoads {
       const unstorable = Reflect.get(Object(error), 'code') === 'VALUE_UNSERIALIZABLE';
       counters.add('failedWrites');
       counters.add(unstorable ? 'unstorable' : 'failures');
-      if (unstorable) await this.#giveBack(flight.key, lease.token);
+      const givingBack = this.giveBack(flight.key, lease.token);
+      // Whoever waits for the value does not wait for one more deadline when Redis is away.
+      if (unstorable) await givingBack;
       this.#parts.report('not-stored', nameOf(error));
       if (settings.strict && !unstorable) flight.fail(flight.cut, error);
     }
     flight.deliver(cut, answer);
-  }
-
-  async #giveBack(key: string, token: string): Promise<void> {
-    await this.#parts.store.release(key, token, { outcome: 'gone' }).catch(this.#noFence);
   }
 
   /** Stores it, and looks at the tags once more: a fence in another slot can not be part of the same step. */
@@ -194,11 +199,13 @@ export class OwnLoads {
     return (await holding) && stored;
   }
 
-  /** Tags that were known only after the load. */
-  async #registerLateTags(lease: Lease, { tags }: LoadedValue): Promise<void> {
-    if (tags === lease.request.options.tags) return;
+  /** Tags that were known only after the load, or that what it brought outlives. */
+  async #registerLateTags(lease: Lease, { tags, ttlMs }: LoadedValue): Promise<void> {
+    const { options } = lease.request;
+    const [expectedMs, lifetimeMs] = [lifetimeOf(options), lifetimeOf({ ...options, ttlMs })];
+    const isCovered = expectedMs === 0 || (lifetimeMs !== 0 && lifetimeMs <= expectedMs);
+    if (tags.length === 0 || (tags === options.tags && isCovered)) return;
     const { fence } = this.#parts;
-    const lifetimeMs = lifetimeOf(lease.request.options);
     const unregistered = await fence.unregistered(this.#parts.keys.tags(tags), lifetimeMs);
     if (unregistered.length > 0) await fence.register(unregistered, lease.clock, lifetimeMs);
   }

@@ -133,6 +133,10 @@ const sharing: readonly CacheCase[] = [
       const cache = cacheOf(subject, tools);
       const load = (): Promise<number> => cache.getOrSet('outer', () => cache.getOrSet('k', () => 1));
       await rejection(() => cache.getOrSet('k', load), 'CACHE_RECURSIVE_LOAD');
+      for (const own of ['b:1', 'b:2']) {
+        const many = async (): Promise<number[]> => [await cache.getOrSet(own, () => 1), 2];
+        await rejection(() => cache.getOrSetMany(['b:1', 'b:2'], many), 'CACHE_RECURSIVE_LOAD');
+      }
     },
   },
 ];
@@ -185,6 +189,22 @@ const staleness: readonly CacheCase[] = [
       }
       assert.equal(calls, 1);
       await assert.rejects(async () => caches[0]?.getOrSet('k', failing, { staleOnError: '1ms' }));
+    },
+  },
+  {
+    name: 'a load that nobody waited out has failed: the origin is left alone for a while',
+    async run(subject, tools) {
+      const options = { staleOnError: '1m', retryAfter: '10s', loadTimeout: { hard: '80ms' } } as const;
+      const caches = [cacheOf(subject, tools, options), await elsewhere(tools, options)];
+      await caches[0]?.getOrSet('k', () => 'old', { ttl: '30ms' });
+      await pause(40);
+      let calls = 0;
+      const hanging = (): Promise<string> => {
+        calls += 1;
+        return new Promise(() => undefined);
+      };
+      for (const cache of [...caches, ...caches]) assert.equal(await cache.getOrSet('k', hanging), 'old');
+      assert.equal(calls, 1);
     },
   },
   {
@@ -259,6 +279,20 @@ const decisions: readonly CacheCase[] = [
         2,
       );
       assert.equal(await cache.has('skipped'), false);
+    },
+  },
+  {
+    name: 'a tag that names nothing fails the call, and the loader that sets it; the key is free at once',
+    async run(subject, tools) {
+      const cache = cacheOf(subject, tools);
+      await rejection(() => cache.set('k', 1, { tags: [''] }), 'INVALID_CACHE_KEY');
+      await rejection(() => cache.getOrSet('k', () => 1, { tags: [''] }), 'INVALID_CACHE_KEY');
+      await rejection(() => cache.getOrSet('k', ({ setTags }) => setTags([''])), 'INVALID_CACHE_KEY');
+      const startedAt = performance.now();
+      assert.equal(await cache.getOrSet('k', () => 2), 2);
+      const took = performance.now() - startedAt;
+      assert.ok(took < 1_000, `took ${took} ms`);
+      assert.equal(cache.stats().failures, 0);
     },
   },
   {
