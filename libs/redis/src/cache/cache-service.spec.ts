@@ -41,6 +41,44 @@ describe('named caches', () => {
   });
 });
 
+describe('a tag', () => {
+  const MONTH_MS = 30 * 86_400_000;
+
+  it.each<[how: string, store: (cache: CacheService) => Promise<unknown>]>([
+    ['set', (cache) => cache.set('k', 1, { ttl: '30d', tags: ['t'] })],
+    ['setMany', (cache) => cache.setMany([['k', 1]], { ttl: 'never', tags: ['t'] })],
+    [
+      'expire',
+      async (cache) => {
+        await cache.set('k', 1, { tags: ['t'] });
+        await cache.expire('k', '30d');
+      },
+    ],
+    ['getOrSet', (cache) => cache.getOrSet('k', () => 1, { ttl: '30d', tags: ['t'] })],
+    [
+      'setTtl in a loader',
+      (cache) =>
+        cache.getOrSet(
+          'k',
+          ({ setTtl }) => {
+            setTtl('30d');
+            return 1;
+          },
+          { tags: ['t'] },
+        ),
+    ],
+  ])('that was there before lives as long as what %s puts under it', async (_, store) => {
+    const client = createClient(resolveConnection('service', { topology: 'embedded' }, []));
+    const cache = new CacheService({ client, namespace: 'app', ownsClient: true });
+    onTestFinished(() => cache.disconnect());
+    await cache.invalidateTags('t');
+    await store(cache);
+    const left = Number(await client.command('PTTL', ['app:v1:tag:{t}']));
+    expect(left === -1 || left > MONTH_MS).toBe(true);
+    expect(await cache.get('k')).toBe(1);
+  });
+});
+
 describe('events', () => {
   it('tell where answers came from, and never the key or the value', async () => {
     const cache = open().namespace('observed');

@@ -4,14 +4,14 @@
  */
 import type { CodecStats } from '../codec/index.js';
 import type { Key, Ttl } from '../connection/index.js';
-import { type Duration, inBatches, parseDuration, spans } from '../core/index.js';
+import { batchesOf, type Duration, inBatches, parseDuration, spans } from '../core/index.js';
 import { BatchLoader, type ManyLoader } from './loading/batch-loader.js';
 import type { CacheContract, CacheValue } from './cache-contract.js';
 import { createEngine, type CacheEngine, type CacheSurroundings } from './cache-engine.js';
 import { CacheEvents, codeOf } from './cache-events.js';
 import { MemorySampler, type CacheMemory } from './cache-memory.js';
 import { InvalidCacheOptionsError } from './cache.errors.js';
-import { CACHE_DEFAULTS, resolveCache, ttlOf, type CacheOptions } from './cache.options.js';
+import { CACHE_DEFAULTS, completed, resolveCache, ttlOf, type CacheOptions } from './cache.options.js';
 import type { CacheServiceStats } from './cache-stats.js';
 import { CacheWriter } from './cache-writer.js';
 import {
@@ -123,15 +123,15 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
   }
 
   /**
-   * A cache of its own name, with keys, tags' reach, counters and options of its own; the options complete
-   * those of this one. The same name is the same cache: options count when it is first asked for.
+   * A cache of its own name, with keys, tags' reach, counters and options of its own; what is left out is as in
+   * `cache`. Names do not nest, and the same name is the same cache: options count when it is first asked for.
    */
   namespace<Name extends string>(name: Name, options: CacheOptions = {}): CacheService<CacheValue<Name>> {
     const { caches, surroundings } = this.#shared;
     let cache = caches.get(name);
     if (cache === undefined) {
       const place = { name, shared: this.#shared };
-      cache = new CacheService(surroundings, { ...this.#shared.options, ...options }, place);
+      cache = new CacheService(surroundings, completed(options, this.#shared.options), place);
       caches.set(name, cache);
     }
     return typed<CacheValue<Name>>(cache);
@@ -217,22 +217,35 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
   }
 
   /**
-   * As `getOrSet` for many keys, with one call of the loader for all that are missing. It answers in the order
-   * of the keys it was given, or with a `Map` by those very keys; `undefined` stores nothing.
+   * As `getOrSet` for many keys, with one call of the loader for all that are missing, or one for each 250 keys
+   * where there are more. It answers in the order of the keys it was given, or with a `Map` by those very keys;
+   * `undefined` stores nothing.
    */
   async getOrSetMany<T = Value>(
     keys: readonly Key[],
     loader: ManyLoader<T>,
     options: LoadOptions = {},
   ): Promise<(T | undefined)[]> {
-    const { settings, slots, keys: names, clock } = this.#engine;
+    const call = resolveLoad(options, this.#engine.settings);
+    const values: (T | undefined)[] = [];
+    for (const batch of batchesOf(keys))
+      values.push(...(await this.#getOrSetBatch(batch, loader, { call, options })));
+    return values;
+  }
+
+  async #getOrSetBatch<T>(
+    keys: readonly Key[],
+    loader: ManyLoader<T>,
+    { call, options }: { call: ResolvedLoad; options: LoadOptions },
+  ): Promise<(T | undefined)[]> {
+    const { slots, keys: names, clock } = this.#engine;
     const beganAt = clock.now();
     const startedAt = this.#listenedSince();
-    const call = resolveLoad(options, settings);
-    const reads = await inBatches(keys, async (key) => {
+    const looking = keys.map(async (key) => {
       const full = names.value(key);
       return { key, full, look: await this.#lookBeforeLoad(full, call, options) };
     });
+    const reads = await Promise.all(looking);
     const missing = reads.filter(({ look }) => look.answer === undefined);
     const batch = new BatchLoader(loader, missing.length, { slots, cache: this.name });
     const answers = reads.map((read) => {

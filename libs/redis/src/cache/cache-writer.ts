@@ -3,6 +3,7 @@ import type { Key } from '../connection/index.js';
 import type { CacheEngine } from './cache-engine.js';
 import { codeOf, type CacheEvents } from './cache-events.js';
 import { ttlOf } from './cache.options.js';
+import { outlivesTags } from './fence.js';
 import { distinct, type CacheSetOptions } from './call.options.js';
 import { isCounter, type CacheEntry } from './store.js';
 import { removeUnder } from './sweep.js';
@@ -78,6 +79,7 @@ export class CacheWriter {
       const { found, current } = await reader.read(full, { signal });
       if (found === undefined || isCounter(found.entry)) return structures.expire(full, ttlMs, { signal });
       if (!current || freshness(found.entry, clock.wallNow()) !== 'fresh') return false;
+      await this.#keepTags(keys.tags(found.entry.tags), ttlMs);
       return store.update(full, (entry) => this.#expiring(entry, ttlMs), { signal });
     });
   }
@@ -118,9 +120,18 @@ export class CacheWriter {
       const holding = fence.holds(tagKeys, entry.clock);
       holding.catch(ignore);
       await storing;
-      if ((await holding) || attempt === STORE_ATTEMPTS) return true;
-      await this.#register(tagKeys, value.ttlMs);
+      const stands = await holding;
+      if (!stands && attempt < STORE_ATTEMPTS) await this.#register(tagKeys, value.ttlMs);
+      else {
+        if (attempt === 1) await this.#keepTags(tagKeys, value.ttlMs);
+        return true;
+      }
     }
+  }
+
+  /** Tags that end before what is stored under them would end it. */
+  async #keepTags(tagKeys: readonly string[], ttlMs: number | undefined): Promise<void> {
+    if (tagKeys.length > 0 && outlivesTags(ttlMs ?? 0)) await this.#register(tagKeys, ttlMs);
   }
 
   async #register(tagKeys: readonly string[], ttlMs: number | undefined): Promise<void> {

@@ -102,6 +102,12 @@ export function resolveCache(options: CacheOptions = {}): ResolvedCache {
   };
 }
 
+/** Options, and for what they leave open those below; `undefined` leaves it open, too. */
+export function completed(options: CacheOptions, below: CacheOptions): CacheOptions {
+  const said = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...below, ...Object.fromEntries(said) };
+}
+
 /** Milliseconds, or undefined for `'never'`. */
 export function ttlOf(ttl: Ttl): number | undefined {
   if (ttl === 'never') return undefined;

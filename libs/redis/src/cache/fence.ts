@@ -4,6 +4,7 @@
  * they lie, and is acknowledged when both are done.
  */
 import type { RedisClient } from '../connection/index.js';
+import { inBatches } from '../core/index.js';
 import type { CacheKeys } from './cache.keys.js';
 import { raiseScript, registerScript, tickScript } from './cache.scripts.js';
 import { NO_CLOCK, type SeenClock, type TagClocks } from './tag-clocks.js';
@@ -39,9 +40,12 @@ export class Fence {
 
   /** The clock of a load that begins when this has answered. */
   async now(): Promise<number> {
-    const [clock] = await this.#parts.clocks.read(this.#clockOnly);
+    const { clocks, seen } = this.#parts;
+    const [clock = NO_CLOCK] = await clocks.read(this.#clockOnly);
+    // The clocks may be somebody else's, who told nobody here what he saw.
     if (clock === NO_CLOCK) await this.#tick();
-    return this.#parts.seen.value;
+    else seen.observe(clock);
+    return seen.value;
   }
 
   /**
@@ -51,9 +55,7 @@ export class Fence {
   async register(tagKeys: readonly string[], clock: number, lifetimeMs: number): Promise<void> {
     const { client, seen, held } = this.#parts;
     const ttlMs = lifetimeMs === 0 ? 0 : Math.max(SHORTEST_TAG_LIFE_MS, lifetimeMs * 2);
-    const clocks = await Promise.all(
-      tagKeys.map((key) => client.run(registerScript, [key], { clock, ttlMs })),
-    );
+    const clocks = await inBatches(tagKeys, (key) => client.run(registerScript, [key], { clock, ttlMs }));
     for (const each of clocks) seen.observe(each);
     for (const key of tagKeys) held.invalidate?.(key);
     await held.announce?.(tagKeys);
@@ -61,10 +63,9 @@ export class Fence {
 
   /** Those of the tags that have to be registered before something with that lifetime is stored under them. */
   async unregistered(tagKeys: readonly string[], lifetimeMs: number): Promise<readonly string[]> {
-    if (tagKeys.length === 0) return tagKeys;
+    if (tagKeys.length === 0 || outlivesTags(lifetimeMs)) return tagKeys;
     const clocks = await this.#parts.clocks.read(tagKeys);
-    const outlives = lifetimeMs === 0 || lifetimeMs * 2 > SHORTEST_TAG_LIFE_MS;
-    return outlives ? tagKeys : tagKeys.filter((_, i) => clocks[i] === NO_CLOCK);
+    return tagKeys.filter((_, i) => clocks[i] === NO_CLOCK);
   }
 
   /** Whether nothing of it was invalidated after that clock, up to the moment of the question. */
@@ -95,7 +96,7 @@ export class Fence {
     const { client, held } = this.#parts;
     try {
       const clock = await this.#tick();
-      await Promise.all(tagKeys.map((key) => client.run(raiseScript, [key], { clock, ttlMs })));
+      await inBatches(tagKeys, (key) => client.run(raiseScript, [key], { clock, ttlMs }));
       await held.announce?.(tagKeys);
     } catch (error) {
       held.announce?.(tagKeys)?.catch(() => undefined);
@@ -105,4 +106,9 @@ export class Fence {
       for (const key of tagKeys) held.invalidate?.(key);
     }
   }
+}
+
+/** What lives that long, 0 for ever, has to lengthen the life of its tags: those that are there may end before it. */
+export function outlivesTags(lifetimeMs: number): boolean {
+  return lifetimeMs === 0 || lifetimeMs * 2 > SHORTEST_TAG_LIFE_MS;
 }

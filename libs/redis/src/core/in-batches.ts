@@ -9,9 +9,17 @@ export async function inBatches<Item, Result>(
 ): Promise<Result[]> {
   if (items.length <= AT_ONCE) return Promise.all(items.map(work));
   const results: Result[] = [];
-  for (let at = 0; at < items.length; at += AT_ONCE) {
-    const batch = items.slice(at, at + AT_ONCE).map((item, i) => work(item, at + i));
-    results.push(...(await Promise.all(batch)));
+  for (const batch of batchesOf(items)) {
+    const at = results.length;
+    results.push(...(await Promise.all(batch.map((item, i) => work(item, at + i)))));
   }
   return results;
+}
+
+/** As many as may leave together each, in their order. */
+export function batchesOf<Item>(items: readonly Item[]): (readonly Item[])[] {
+  if (items.length <= AT_ONCE) return [items];
+  const batches: (readonly Item[])[] = [];
+  for (let at = 0; at < items.length; at += AT_ONCE) batches.push(items.slice(at, at + AT_ONCE));
+  return batches;
 }

@@ -15,7 +15,7 @@ export {
   safeMessage,
   type RedisModuleErrorOptions,
 } from './error.js';
-export { inBatches } from './in-batches.js';
+export { batchesOf, inBatches } from './in-batches.js';
 export { CLOCK, NAMESPACE } from './injected.js';
 export { MissingPeerError, optionalPeer } from './optional-peer.js';
 export { SingleFlight } from './single-flight.js';

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisClient } from '../../connection/index.js';
 import { systemClock, telemetryChannel, type Clock } from '../../core/index.js';
-import type { CacheOptions } from '../cache.options.js';
+import { completed, type CacheOptions } from '../cache.options.js';
 import { CacheService } from '../cache-service.js';
 import { ShardMembership } from './shard-membership.js';
 import { createNowhere } from './shard-nowhere.js';
@@ -181,7 +181,8 @@ export class ShardFleet {
 
   /** Options count when a name is first heard of. */
   name(name: string, options: CacheOptions): void {
-    if (!this.#options.has(name)) this.#options.set(name, { ...this.#options.get('default'), ...options });
+    if (!this.#options.has(name))
+      this.#options.set(name, completed(options, this.#options.get('default') ?? {}));
   }
 
   get names(): readonly string[] {
@@ -293,6 +294,11 @@ export class ShardFleet {
     await this.membership.close();
     await this.#nowhere.disconnect();
     await Promise.all([...this.#shards.values()].map((shard) => shard.close()));
+  }
+
+  /** The share it was configured with in this process. */
+  weightOf(id: string): number {
+    return this.#surroundings.shards[id]?.weight ?? SHARDED_DEFAULTS.weight;
   }
 
   freshGeneration(): string {

@@ -4,7 +4,7 @@
  * what concerns all to all. See docs/sharding.md for what holds while shards come and go.
  */
 import type { Key, RedisClient, Ttl } from '../../connection/index.js';
-import { type Duration, inBatches, parsePositiveDuration, type Timer } from '../../core/index.js';
+import { batchesOf, type Duration, inBatches, parsePositiveDuration, type Timer } from '../../core/index.js';
 import { BatchLoader, type ManyLoader } from '../loading/batch-loader.js';
 import type { CacheContract, CacheValue } from '../cache-contract.js';
 import { logicalKey } from '../cache.keys.js';
@@ -25,12 +25,7 @@ import { ShardMover, type MoveStatus } from './shard-mover.js';
 import type { Shard } from './shard.js';
 import type { ShardState, View } from './shard-topology.js';
 import { ShardChangeError, ShardUnavailableError } from './sharded.errors.js';
-import {
-  checkWeight,
-  SHARDED_DEFAULTS,
-  type ShardPlan,
-  type ShardedSurroundings,
-} from './sharded.options.js';
+import { checkWeight, type ShardPlan, type ShardedSurroundings } from './sharded.options.js';
 import { slotOf } from './slot-table.js';
 import { addedStats } from './sharded-stats.js';
 
@@ -190,11 +185,21 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
     return this.#reading(key, (cache) => cache.getOrSet<T>(key, loader, options));
   }
 
-  /** With one call of the loader for all that are missing, on whatever shards. */
+  /** With one call of the loader for all that are missing, on whatever shards; for more than 250 keys, one for each 250. */
   async getOrSetMany<T = Value>(
     keys: readonly Key[],
     loader: ManyLoader<T>,
     options: LoadOptions = {},
+  ): Promise<(T | undefined)[]> {
+    const values: (T | undefined)[] = [];
+    for (const batch of batchesOf(keys)) values.push(...(await this.#getOrSetBatch(batch, loader, options)));
+    return values;
+  }
+
+  async #getOrSetBatch<T>(
+    keys: readonly Key[],
+    loader: ManyLoader<T>,
+    options: LoadOptions,
   ): Promise<(T | undefined)[]> {
     const batch = new BatchLoader(loader, keys.length, { slots: this.#slots, cache: this.name });
     const answers = keys.map(async (key, index) => {
@@ -344,7 +349,7 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
    * plan it is one that was drained, or that this process was configured with.
    */
   async addShard(id: string, plan?: ShardPlan<Options>): Promise<void> {
-    const weight = checkWeight(plan?.weight ?? SHARDED_DEFAULTS.weight);
+    const weight = checkWeight(plan?.weight ?? this.#fleet.weightOf(id));
     const view = await this.#fleet.ready(10_000);
     if ((view.record(id)?.weight ?? 0) > 0 && view.topology.move === undefined)
       throw new ShardChangeError(`there is a shard '${id}' already`);

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { CacheContract } from '../../../src/cache/index.js';
+import type { Key } from '../../../src/connection/index.js';
 import { cacheOf, elsewhere, pause, SlowOrigin, tagKey, type CacheCase } from './subject.js';
 
 /** Every way to invalidate the key `book:1` that was loaded under the tag `tag`. */
@@ -143,6 +144,24 @@ const special: readonly CacheCase[] = [
       await cache.getOrSet('other', () => 'new', { tags: [tag] });
       assert.equal(await cache.get('k'), undefined, 'nor does the tag made anew');
       assert.equal(await cache.get('other'), 'new');
+    },
+  },
+  {
+    name: 'more keys and tags at once than a connection takes calls',
+    async run(subject, tools) {
+      const cache = cacheOf(subject, tools);
+      const keys = Array.from({ length: 1_500 }, (_, i) => `many:${i}`);
+      const tags = keys.map((_, i) => `${tagOf(tools)}-${i}`);
+      await cache.invalidateTags(tags);
+      const asked: number[] = [];
+      const load = (missing: readonly Key[]): string[] => {
+        asked.push(missing.length);
+        return missing.map((key) => `value of ${String(key)}`);
+      };
+      const values = keys.map((key) => `value of ${key}`);
+      assert.deepEqual(await cache.getOrSetMany(keys, load), values);
+      assert.deepEqual(await cache.getMany(keys), values, 'all of them are stored');
+      assert.deepEqual([asked.length, Math.max(...asked)], [6, 250], 'no more than so many for one call');
     },
   },
   {

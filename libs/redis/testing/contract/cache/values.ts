@@ -189,6 +189,13 @@ export const values: readonly CacheCase[] = [
       await one.flush();
       assert.equal(await one.get('k'), undefined);
       assert.equal(await two.get('k'), 2);
+      const third = cache.namespace(tools.key('three'), { ttl: undefined });
+      await third.set('k', 3);
+      assert.equal(
+        await third.ttl('k').then(Number).then(Math.ceil),
+        3_600,
+        'left open, as if it were not there',
+      );
     },
   },
   {
