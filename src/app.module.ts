@@ -27,7 +27,7 @@ import { TasksModule } from './tasks/tasks.module.js';
         endpoints: {
           // Guessing passwords has to stop while Redis is away, too.
           'POST /account/login': { limit: 20, window: '1m', onStoreError: 'closed' },
-          '/products/**': { limit: 100, window: '1m' },
+          '/products/**': { name: 'products', limit: 100, window: '1m' },
         },
       },
     }),

@@ -26,7 +26,7 @@ it(`${COUNT} keys at once, on the cache and on the adapter`, async () => {
     expect(await store.getMany(keys)).toEqual(values);
     expect(await store.deleteMany(keys)).toBe(COUNT);
   }
-  const loaded = await redis.cache.getOrSetMany(keys, (missing) => missing.map((_, i) => i));
+  const loaded = await redis.cache.getOrSetMany(keys, (missing) => missing.map((key) => Number(key[1])));
   expect(loaded).toEqual(values);
 }, 60_000);
 

@@ -5,7 +5,7 @@
 import type { CodecStats } from '../codec/index.js';
 import type { Key, Ttl } from '../connection/index.js';
 import { batchesOf, type Duration, inBatches, parseDuration, spans } from '../core/index.js';
-import { BatchLoader, type ManyLoader } from './loading/batch-loader.js';
+import { BatchLoader, KEYS_OF_A_LOAD, type ManyLoader } from './loading/batch-loader.js';
 import type { CacheContract, CacheValue } from './cache-contract.js';
 import { createEngine, type CacheEngine, type CacheSurroundings } from './cache-engine.js';
 import { CacheEvents, codeOf } from './cache-events.js';
@@ -217,7 +217,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
   }
 
   /**
-   * As `getOrSet` for many keys, with one call of the loader for all that are missing, or one for each 250 keys
+   * As `getOrSet` for many keys, with one call of the loader for all that are missing, or one for each 500 keys
    * where there are more. It answers in the order of the keys it was given, or with a `Map` by those very keys;
    * `undefined` stores nothing.
    */
@@ -228,7 +228,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
   ): Promise<(T | undefined)[]> {
     const call = resolveLoad(options, this.#engine.settings);
     const values: (T | undefined)[] = [];
-    for (const batch of batchesOf(keys))
+    for (const batch of batchesOf(keys, KEYS_OF_A_LOAD))
       values.push(...(await this.#getOrSetBatch(batch, loader, { call, options })));
     return values;
   }

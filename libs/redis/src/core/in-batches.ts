@@ -9,17 +9,17 @@ export async function inBatches<Item, Result>(
 ): Promise<Result[]> {
   if (items.length <= AT_ONCE) return Promise.all(items.map(work));
   const results: Result[] = [];
-  for (const batch of batchesOf(items)) {
+  for (const batch of batchesOf(items, AT_ONCE)) {
     const at = results.length;
     results.push(...(await Promise.all(batch.map((item, i) => work(item, at + i)))));
   }
   return results;
 }
 
-/** As many as may leave together each, in their order. */
-export function batchesOf<Item>(items: readonly Item[]): (readonly Item[])[] {
-  if (items.length <= AT_ONCE) return [items];
+/** Up to `size` each, in their order. */
+export function batchesOf<Item>(items: readonly Item[], size: number): (readonly Item[])[] {
+  if (items.length <= size) return [items];
   const batches: (readonly Item[])[] = [];
-  for (let at = 0; at < items.length; at += AT_ONCE) batches.push(items.slice(at, at + AT_ONCE));
+  for (let at = 0; at < items.length; at += size) batches.push(items.slice(at, at + size));
   return batches;
 }

@@ -16,6 +16,12 @@ export type ManyLoader<T> = (
   context: { readonly signal: AbortSignal },
 ) => Promise<ManyValues<T>> | ManyValues<T>;
 
+/**
+ * Each key takes a call for its lease and one for its value, and all of a load leave together: twice as many would be
+ * all that a connection takes by default.
+ */
+export const KEYS_OF_A_LOAD = 500;
+
 interface Wanted {
   readonly index: number;
   readonly key: Key;

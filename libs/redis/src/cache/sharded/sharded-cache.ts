@@ -5,7 +5,7 @@
  */
 import type { Key, RedisClient, Ttl } from '../../connection/index.js';
 import { batchesOf, type Duration, inBatches, parsePositiveDuration, type Timer } from '../../core/index.js';
-import { BatchLoader, type ManyLoader } from '../loading/batch-loader.js';
+import { BatchLoader, KEYS_OF_A_LOAD, type ManyLoader } from '../loading/batch-loader.js';
 import type { CacheContract, CacheValue } from '../cache-contract.js';
 import { logicalKey } from '../cache.keys.js';
 import { resolveCache, type CacheOptions } from '../cache.options.js';
@@ -185,14 +185,15 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
     return this.#reading(key, (cache) => cache.getOrSet<T>(key, loader, options));
   }
 
-  /** With one call of the loader for all that are missing, on whatever shards; for more than 250 keys, one for each 250. */
+  /** With one call of the loader for all that are missing, on whatever shards; for more than 500 keys, one for each 500. */
   async getOrSetMany<T = Value>(
     keys: readonly Key[],
     loader: ManyLoader<T>,
     options: LoadOptions = {},
   ): Promise<(T | undefined)[]> {
     const values: (T | undefined)[] = [];
-    for (const batch of batchesOf(keys)) values.push(...(await this.#getOrSetBatch(batch, loader, options)));
+    for (const batch of batchesOf(keys, KEYS_OF_A_LOAD))
+      values.push(...(await this.#getOrSetBatch(batch, loader, options)));
     return values;
   }
 
