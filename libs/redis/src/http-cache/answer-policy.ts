@@ -1,4 +1,5 @@
 /** Which requests may be answered from the cache, and which answers may be stored. Everything else says why not. */
+import { isObservable } from 'rxjs';
 import type { RouteQuestion } from '../cache/index.js';
 import { onlyParameters, Origins, varyingBy, type Targets } from './answer-key.js';
 import { directivesOf, requestDirectives } from './cache-control.js';
@@ -167,10 +168,6 @@ export function exception({ options }: RouteQuestion, result: unknown): Refusal 
   // Nobody may be told less than they ask for, and of many values none is the result.
   if (unless.length > 1 || isObservable(result)) return 'unless-arguments';
   return unless(result) ? 'unless' : undefined;
-}
-
-function isObservable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'subscribe' in value;
 }
 
 export function namesIn(list: string): readonly string[] {

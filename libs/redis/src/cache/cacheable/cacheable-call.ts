@@ -1,5 +1,5 @@
 /** What a decorated method does when it is called. */
-import { concat, defer, ignoreElements, type Observable } from 'rxjs';
+import { concat, defer, ignoreElements, isObservable, type Observable } from 'rxjs';
 import type { Key } from '../../connection/index.js';
 import { argumentsKey } from './cacheable-key.js';
 import { boundTo, isWrapper, labelOf, type CachedMethod, type Constructor } from './cacheable-binding.js';
@@ -203,10 +203,6 @@ function leftAside(when: Callback | undefined, args: Arguments): boolean {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'then') === 'function';
-}
-
-function isObservable(value: unknown): value is Observable<unknown> {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'subscribe') === 'function';
 }
 
 function unfit(label: string, problem: string): CacheableMethodError {
