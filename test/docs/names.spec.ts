@@ -20,9 +20,6 @@ const pages = [
 /** A code of an error, what other packages read, and what the tests read. */
 const NOT_OURS = new Set(['REDIS_REPLY', 'REDIS_URI', 'REDIS_SERVER']);
 
-/** Channels that stand in examples of the code alone. */
-const EXAMPLE = /^sample/u;
-
 it.each(pages)('environment variables on %s are ones that are read', (page) => {
   const named = new Set(read(page).match(/\bREDIS_[A-Z_]+\b/gu) ?? []);
   // `REDIS_TLS_` stands for all that begin like it.
@@ -50,7 +47,7 @@ it('every channel that something is published on is in the table of events, and 
       ({ groups }) => groups?.['channel'] ?? '',
     ),
   );
-  const channels = new Set(used.filter((channel) => !EXAMPLE.test(channel)));
+  const channels = new Set(used);
   const table = read('docs/logs-and-traces.md').matchAll(/^\| `anbar:(?<channel>[a-z0-9-]+)`\s/gmu);
   const told = [...table].map(({ groups }) => groups?.['channel'] ?? '');
   expect(told.toSorted()).toEqual([...channels].toSorted());
