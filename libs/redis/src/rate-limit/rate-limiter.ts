@@ -2,7 +2,7 @@
  * The limiter: asks Redis in one step whether limits let something pass, and knows what to do when Redis does
  * not answer.
  */
-import { keySlot, type Key, type RedisClient } from '../connection/index.js';
+import { OutcomeUnknownError, keySlot, type Key, type RedisClient } from '../connection/index.js';
 import { isRedisModuleError, spans, systemClock, type Clock } from '../core/index.js';
 import { Question, Questions, type AskedLimit, type RateAsk } from './ask.js';
 import {
@@ -209,6 +209,7 @@ export class RateLimiter {
         this.#isBeingTried = false;
         if (!isRedisModuleError(error)) throw error;
         this.#counters.storeLost(error.code, this.#clock.now());
+        if (error instanceof OutcomeUnknownError && mode === 'consume') this.#giveUp(question.limits, holder);
         return this.#withoutStore(question.limits, mode, holder);
       },
     );
@@ -312,6 +313,14 @@ export class RateLimiter {
     const back = places.map(({ key, limit }) => this.#places.keep(client, key, holder, limit.unit));
     const release = async (): Promise<void> => void (await Promise.all(back.map((give) => give())));
     return decide({ limits: told, source, release });
+  }
+
+  /** Places that Redis may have given, or may be about to give, to a call that no longer waits for them. */
+  #giveUp(limits: readonly AskedLimit[], holder: string): void {
+    if (holder === '') return;
+    for (const { key, limit } of limits) {
+      if (limit.code === 'c') this.#places.giveUp(this.#client, key, holder, limit.unit);
+    }
   }
 
   async #refund(limits: readonly AskedLimit[]): Promise<readonly number[]> {
