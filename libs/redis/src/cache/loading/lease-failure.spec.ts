@@ -60,11 +60,11 @@ it('a caller whose read was on its way when the load failed does not load again'
   let calls = 0;
   const load = async (): Promise<never> => {
     calls += 1;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 60));
     throw new Error('the origin is down');
   };
   const first = one?.getOrSet('k', load).catch(String);
-  held = new Promise((resolve) => setTimeout(resolve, 80));
+  held = new Promise((resolve) => setTimeout(resolve, 150));
   const second = two?.getOrSet('k', load).catch(String);
   expect(await Promise.all([first, second])).toEqual([
     'Error: the origin is down',
