@@ -20,23 +20,28 @@ function controllerOf({ Controller, Get }, routes) {
   return Routes;
 }
 
-async function serve(nest, { core, fastify }, { App = class {}, ...metadata }) {
+async function serve(nest, { core, fastify }, { App = class {}, plugin, ...metadata }) {
   nest.Module(metadata)(App);
   const app = await core.NestFactory.create(App, new fastify.FastifyAdapter(), {
     logger: false,
     abortOnError: false,
   });
+  if (plugin !== undefined) await app.register(plugin(app));
   const server = await app.listen(0, '127.0.0.1');
   process.send(server.address().port);
 }
 
-async function ours(url) {
-  // The Nest the library runs on; the one beside this file is that of the rivals.
+/** The Nest the library runs on; the one beside this file is that of the rivals. */
+async function ourNest() {
   const load = createRequire(new URL('../package.json', import.meta.url));
   const from = async (name) => import(load.resolve(name));
-  const nest = await from('@nestjs/common');
   const core = await from('@nestjs/core');
   const fastify = await from('@nestjs/platform-fastify');
+  return { load, nest: await from('@nestjs/common'), frame: { core, fastify } };
+}
+
+async function ours(url) {
+  const { load, nest, frame } = await ourNest();
   const { RateLimit, RateLimitMiddleware, RedisModule } = await import('@anbar/nestjs-redis');
   /** What a denial costs Nest itself, with nobody counting and nothing told. */
   class Refuse {
@@ -82,7 +87,20 @@ async function ours(url) {
   });
   const endpoints = { 'GET /shed': { limit: 1, window: '1d' } };
   const imports = [RedisModule.forRoot({ url, rateLimit: { endpoints } })];
-  await serve(nest, { core, fastify }, { App: Shedding, imports, controllers: [Routes] });
+  await serve(nest, frame, { App: Shedding, imports, controllers: [Routes] });
+}
+
+/** An application whose endpoints are limited by the plugin of Fastify. */
+async function door(url) {
+  const { nest, frame } = await ourNest();
+  const { fastifyRateLimits, RedisModule } = await import('@anbar/nestjs-redis');
+  const Routes = controllerOf(nest, { plain: [], one: [], denied: [] });
+  const endpoints = {
+    'GET /one': { limit: 1_000_000, window: '1s' },
+    'GET /denied': { limit: 1, window: '1d' },
+  };
+  const imports = [RedisModule.forRoot({ url, rateLimit: { endpoints } })];
+  await serve(nest, frame, { imports, controllers: [Routes], plugin: fastifyRateLimits });
 }
 
 /** What the Redis storages of the throttler do: one script per throttler, one after the other. */
@@ -125,4 +143,4 @@ async function throttler(url) {
 // Processor time is asked for from outside, before and after a slice of load.
 process.on('message', () => process.send(process.cpuUsage()));
 process.on('disconnect', () => process.exit(0));
-await { ours, throttler }[process.argv[2]](process.argv[3]);
+await { ours, door, throttler }[process.argv[2]](process.argv[3]);

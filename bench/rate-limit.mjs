@@ -58,18 +58,21 @@ function contestants(url) {
   };
 }
 
-const OF_OURS = ['plain', 'one', 'three', 'leased', 'denied', 'shed', 'refused', 'told', 'counted'];
-const OF_THE_THROTTLER = ['plain', 'one', 'three'];
+const ROUTES = {
+  ours: ['plain', 'one', 'three', 'leased', 'denied', 'shed', 'refused', 'told', 'counted'],
+  door: ['plain', 'one', 'denied'],
+  throttler: ['plain', 'one', 'three'],
+};
 
 /** Each server is a process of its own, and asked for as long as a slice lasts. */
 async function startRoutes(url) {
   const field = {};
   const children = [];
-  for (const name of ['ours', 'throttler']) {
+  for (const [name, paths] of Object.entries(ROUTES)) {
     const child = fork(SERVER, [name, url]);
     const [port] = await once(child, 'message');
     children.push(child);
-    for (const path of name === 'ours' ? OF_OURS : OF_THE_THROTTLER) {
+    for (const path of paths) {
       const route = `http://127.0.0.1:${port}/${path}`;
       field[`${name} ${path}`] = { slice: () => load(route, child) };
     }
@@ -126,12 +129,15 @@ async function main() {
     ['route with one limit ÷ without', rate('ours one', 'ours plain'), 0.85],
     ['route with three limits ÷ without', rate('ours three', 'ours plain'), 0.7],
     ['route that denies ÷ without limits', rate('ours denied', 'ours plain'), 0.95],
-    ['route denied by the middleware ÷ without limits', rate('ours shed', 'ours plain'), 0.95],
+    ['route denied by the plugin of Fastify ÷ without limits', rate('door denied', 'ours plain'), 0.95],
     ['route with one limit ÷ the throttler’s', rate('ours one', 'throttler one'), 1.5],
     ['engine, one limit ÷ rate-limiter-flexible', busy.ratio('anbar, one limit', flexible), 1.7],
     ['engine, leased ÷ rate-limiter-flexible', busy.ratio('anbar, hot keys leased', flexible), 5],
   ];
   const also = [
+    ['route denied by the middleware ÷ without limits', rate('ours shed', 'ours plain')],
+    ['route with one limit, by the plugin ÷ without', rate('door one', 'ours plain')],
+    ['route without limits beside the plugin ÷ without it', rate('door plain', 'ours plain')],
     ['route with a leased limit ÷ without', rate('ours leased', 'ours plain')],
     ['a bare guard of Nest that refuses ÷ without', rate('ours refused', 'ours plain')],
     ['route that denies ÷ a bare guard that refuses', rate('ours denied', 'ours refused')],

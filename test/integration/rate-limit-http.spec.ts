@@ -26,10 +26,11 @@ import {
 } from '@nestjs/common';
 import { APP_GUARD, NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { timeout, type Observable } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
+  fastifyRateLimits,
   RateLimit,
   rateLimitEverywhere,
   RateLimiter,
@@ -41,10 +42,22 @@ import {
   type RateLimitOptions,
 } from '@anbar/nestjs-redis';
 
-const ADAPTERS = [
+interface Adapter {
+  readonly name: string;
+  readonly create: () => ExpressAdapter | FastifyAdapter;
+  /** Endpoints are limited by the plugin of Fastify, also where the middleware would do it again. */
+  readonly plugin?: true;
+}
+
+const ADAPTERS: readonly Adapter[] = [
   { name: 'express', create: () => new ExpressAdapter() },
   { name: 'fastify', create: () => new FastifyAdapter() },
-] as const;
+];
+
+const DOORS: readonly Adapter[] = [
+  ...ADAPTERS,
+  { name: 'fastify, by its plugin', create: () => new FastifyAdapter(), plugin: true },
+];
 
 interface Served {
   readonly app: INestApplication;
@@ -53,7 +66,7 @@ interface Served {
 }
 
 async function serve(
-  adapter: (typeof ADAPTERS)[number],
+  adapter: Adapter,
   rateLimit: RateLimitOptions,
   metadata: ModuleMetadata,
 ): Promise<Served> {
@@ -70,6 +83,9 @@ async function serve(
   };
   const logger: LoggerService = { log: () => undefined, warn: keep, error: keep };
   const app = await NestFactory.create(TestModule, adapter.create(), { logger, abortOnError: false });
+  if (adapter.plugin === true) {
+    await (app as unknown as NestFastifyApplication).register(fastifyRateLimits(app) as never);
+  }
   const server = (await app.listen(0, '127.0.0.1')) as Server;
   onTestFinished(async () => {
     // Of a request that was given up the client keeps a connection that nothing was sent on.
@@ -530,7 +546,7 @@ class Limited implements NestModule {
   }
 }
 
-describe.each(ADAPTERS)('the middleware on $name', (adapter) => {
+describe.each(DOORS)('endpoints on $name', (adapter) => {
   const endpoints = {
     'GET /plain': { limit: 2, window: '1d' },
     '/by/*': { limit: 1, window: '1d', by: ({ kind }) => kind },
@@ -560,6 +576,43 @@ describe.each(ADAPTERS)('the middleware on $name', (adapter) => {
     }
     const other = await served.ask('/ip');
     expect([other.status, other.headers.get('ratelimit')?.includes('Routes.ip')]).toEqual([200, true]);
+  });
+});
+
+describe('the plugin of Fastify', () => {
+  const fastify: Adapter = { name: 'fastify', create: () => new FastifyAdapter(), plugin: true };
+
+  it('refuses before the body is looked at, also where there is no route', async () => {
+    const endpoints = { '*': { limit: 1, window: '1d' } } as const;
+    const served = await serve(fastify, { endpoints }, { controllers: [Routes] });
+    const broken = { method: 'POST', body: '{', headers: { 'content-type': 'application/json' } };
+    const [looked, refused] = [await served.ask('/body', broken), await served.ask('/body', broken)];
+    expect([looked.status, refused.status]).toEqual([400, 429]);
+    expect(refused.headers.get('content-type')).toMatch(/^application\/problem\+json/u);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(80_000);
+    expect((await served.ask('/nowhere')).status).toBe(429);
+  });
+
+  it('tells the seconds that are left, not those of the first refusal', async () => {
+    const endpoints = { '*': { limit: 1, window: '30s' } } as const;
+    const served = await serve(fastify, { endpoints }, { controllers: [Routes] });
+    await served.ask('/plain');
+    const waits = async (): Promise<readonly [string | null, string]> => {
+      const answer = await served.ask('/plain');
+      return [answer.headers.get('retry-after'), ((await answer.json()) as { detail: string }).detail];
+    };
+    const first = await waits();
+    expect(await waits()).toEqual(first);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const later = await waits();
+    expect(Number(later[0])).toBeLessThan(Number(first[0]));
+    expect(later[1]).toContain(`in ${later[0] ?? ''} s`);
+  });
+
+  it('hands an error of the limits on to Fastify', async () => {
+    const endpoints = { '*': { limit: () => Promise.reject(new Error('no terms')), window: '1d' } } as const;
+    const served = await serve(fastify, { endpoints }, { controllers: [Routes] });
+    expect((await served.ask('/plain')).status).toBe(500);
   });
 });
 
@@ -631,7 +684,7 @@ class LimitedRooms implements NestModule {
   }
 }
 
-describe.each(ADAPTERS)('places on $name', (adapter) => {
+describe.each(DOORS)('places on $name', (adapter) => {
   const settled = { timeout: 10_000 };
 
   it('go back when the client leaves while the middleware still asks, and nothing runs for it', async () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { REPOSITORY } from './planted-tree.js';
 
-const LEFT_OUT = /(^|\/)(node_modules|dist|coverage)(\/|$)/u;
+/** With the examples of the documentation, which another file of tests writes out meanwhile. */
+const LEFT_OUT = /(^|\/)(node_modules|dist|coverage|\.examples)(\/|$)/u;
 
 export interface Source {
   readonly path: string;

@@ -132,6 +132,7 @@ export {
   type Receipt,
 } from './pubsub/index.js';
 export {
+  fastifyRateLimits,
   InvalidRateLimitError,
   RateLimit,
   RateLimitedException,
@@ -141,6 +142,7 @@ export {
   RateLimitInterceptor,
   RateLimitMiddleware,
   SkipRateLimit,
+  type FastifyRateLimitPlugin,
   type Limit,
   type LimitAlgorithm,
   type LimitBy,

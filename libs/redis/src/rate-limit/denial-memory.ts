@@ -12,6 +12,7 @@ import type { HeaderField } from './rate-headers.js';
 interface DenialAnswer {
   readonly untilMs: number;
   readonly fields: readonly HeaderField[];
+  problem: string | undefined;
 }
 
 interface Denial {
@@ -54,8 +55,16 @@ export class RememberedDecision implements RateDecision {
     const known = this.#denial.answer;
     if (known !== undefined && this.#now < known.untilMs) return known.fields;
     const fields = make(this);
-    this.#denial.answer = { untilMs: this.#now + untilNextSecond(this), fields };
+    this.#denial.answer = { untilMs: this.#now + untilNextSecond(this), fields, problem: undefined };
     return fields;
+  }
+
+  /** The text of the problem, kept as long as {@link answer}: the only number in it is one of those. */
+  problem(make: () => string): string {
+    const known = this.#denial.answer;
+    if (known === undefined || this.#now >= known.untilMs) return make();
+    known.problem ??= make();
+    return known.problem;
   }
 }
 

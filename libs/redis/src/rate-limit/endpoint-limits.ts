@@ -41,13 +41,21 @@ export class EndpointTable {
   rulesFor(method: string, url: string): readonly RateLimitRule[] {
     // Frameworks answer HEAD by the route of GET.
     const verb = method.toUpperCase() === 'HEAD' ? 'GET' : method.toUpperCase();
+    const readings = readingsOf(url);
+    const [only] = readings;
+    if (readings.length === 1 && only !== undefined) return this.#endpointOf(verb, only)?.rules ?? NO_RULES;
     const found = new Set<Endpoint>();
-    for (const path of readingsOf(url)) {
-      const endpoint = this.#endpoints.find((each) => isFor(each, verb, path));
+    for (const path of readings) {
+      const endpoint = this.#endpointOf(verb, path);
       if (endpoint !== undefined) found.add(endpoint);
     }
     const named = [...found].filter(({ segments }) => segments !== undefined);
     return this.#rulesOf(named.length > 0 ? named : [...found]);
+  }
+
+  #endpointOf(verb: string, path: readonly string[]): Endpoint | undefined {
+    for (const endpoint of this.#endpoints) if (isFor(endpoint, verb, path)) return endpoint;
+    return undefined;
   }
 
   /** The same list for the same endpoints, so that what is made of it is made once. */
@@ -78,6 +86,8 @@ const PLAIN_PATH = /^(?:\/[\w~!$&'()*+,=@-]+)*\/?$/u;
 
 /** Every list of segments some router may see in it, in lower case; one for a path without anything special. */
 export function readingsOf(url: string): readonly (readonly string[])[] {
+  // As most of them come, without a query.
+  if (PLAIN_PATH.test(url)) return [url.toLowerCase().split('/').filter(Boolean)];
   const [path = ''] = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/iu, '').split(/[?#]/u, 1);
   if (PLAIN_PATH.test(path)) return [path.toLowerCase().split('/').filter(Boolean)];
   // As they stand; up to a semicolon, where some see a query begin; and as a file system would take them.

@@ -2,6 +2,7 @@ export type { RateAsk } from './ask.js';
 export type { TrustProxy } from './client-address.js';
 export type { DecisionSource, LimitState, RateDecision } from './decision.js';
 export type { EndpointLimits } from './endpoint-limits.js';
+export { fastifyRateLimits, type FastifyHooks, type FastifyRateLimitPlugin } from './fastify-rate-limits.js';
 export { gcraScript, gcraState, isPlain } from './gcra.scripts.js';
 export {
   LIMIT_DEFAULTS,

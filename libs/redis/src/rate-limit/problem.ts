@@ -10,6 +10,8 @@ export interface RateLimitProblem {
   readonly 'violated-policies': readonly string[];
 }
 
+export const PROBLEM_TYPE = 'application/problem+json';
+
 const TYPES = 'https://iana.org/assignments/http-problem-types#';
 
 export function problemOf(decision: RateDecision): RateLimitProblem {

@@ -1,7 +1,7 @@
 /** The limits that count before anybody is authenticated, and what a denial is in each kind of application. */
 import { HttpException, Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { RateDecision } from './decision.js';
-import { problemOf, type RateLimitProblem } from './problem.js';
+import { PROBLEM_TYPE, problemOf, type RateLimitProblem } from './problem.js';
 import type { HeaderField } from './rate-headers.js';
 import { rulesOfRoute } from './rate-limit.metadata.js';
 import { RouteLimits, setHeaders, type Decided } from './route-limits.js';
@@ -50,7 +50,7 @@ function pass(context: ExecutionContext, decision: Decided): boolean | Promise<b
   });
 }
 
-const PROBLEM: readonly HeaderField[] = [['Content-Type', 'application/problem+json']];
+const PROBLEM: readonly HeaderField[] = [['Content-Type', PROBLEM_TYPE]];
 
 /** The exception the filters of this kind of application know. */
 export function denial(context: ExecutionContext, decision: RateDecision): Error | Promise<Error> {
@@ -83,7 +83,7 @@ function nameProblem(response: object): void {
   response.writeHead = (...head) => {
     const type = response.getHeader('Content-Type');
     if (typeof type === 'string' && type.startsWith('application/json')) {
-      response.setHeader('Content-Type', type.replace('application/json', 'application/problem+json'));
+      response.setHeader('Content-Type', type.replace('application/json', PROBLEM_TYPE));
     }
     return writeHead.apply(response, head);
   };

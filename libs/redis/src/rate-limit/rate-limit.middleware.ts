@@ -1,10 +1,8 @@
 /** Limits per user, set per endpoint, before anything of a route runs. */
 import { Inject, Injectable, type NestMiddleware } from '@nestjs/common';
-import { CallPlace, whenAnswered } from './call-place.js';
-import type { RateDecision } from './decision.js';
-import { problemOf } from './problem.js';
-import { RateLimitCall } from './rate-limit-call.js';
-import { RouteLimits, setHeaders } from './route-limits.js';
+import { checkEndpoint } from './endpoint-check.js';
+import { PROBLEM_TYPE } from './problem.js';
+import { RouteLimits } from './route-limits.js';
 
 /** What of Node's request and response is used; Express and the middleware of Fastify both hand them over. */
 interface IncomingRequest {
@@ -15,8 +13,8 @@ interface IncomingRequest {
 
 interface OutgoingResponse {
   statusCode: number;
+  setHeader(name: string, value: string): unknown;
   end(body: string): unknown;
-  once(event: 'close', listener: () => void): unknown;
 }
 
 /**
@@ -33,39 +31,20 @@ export class RateLimitMiddleware implements NestMiddleware<IncomingRequest, Outg
     this.#routes = routes;
   }
 
-  async use(
-    request: IncomingRequest,
-    response: OutgoingResponse,
-    next: (error?: unknown) => void,
-  ): Promise<void> {
-    const url = request.originalUrl ?? request.url ?? '/';
-    const planned = this.#routes.endpointRules(request.method ?? 'GET', url);
-    if (planned.rules.length === 0) {
-      next();
-      return;
-    }
-    const call = new RateLimitCall({ kind: 'http', request, response }, this.#routes.addresses);
-    const place = planned.holdsPlaces ? new CallPlace() : undefined;
-    // A client that leaves while the limits are asked is heard of only by who listens already.
-    if (place !== undefined) whenAnswered(response, () => place.end());
-    let decision: RateDecision | undefined;
-    try {
-      decision = await this.#routes.apply(planned, call);
-    } catch (error) {
-      next(error);
-      return;
-    }
-    if (decision?.allowed === false) {
-      refuse(response, decision);
-      return;
-    }
-    if (decision === undefined || place === undefined || place.keep(decision)) next();
+  use(request: IncomingRequest, response: OutgoingResponse, next: (error?: unknown) => void): void {
+    const { method = 'GET', url = '/', originalUrl = url } = request;
+    checkEndpoint(
+      this.#routes,
+      { method, url: originalUrl, request, response, raw: request },
+      {
+        pass: () => next(),
+        fail: next,
+        refuse: (status, problem) => {
+          response.statusCode = status;
+          response.setHeader('Content-Type', PROBLEM_TYPE);
+          response.end(problem);
+        },
+      },
+    );
   }
-}
-
-function refuse(response: OutgoingResponse, decision: RateDecision): void {
-  const problem = problemOf(decision);
-  response.statusCode = problem.status;
-  setHeaders(response, [['Content-Type', 'application/problem+json']]);
-  response.end(JSON.stringify(problem));
 }
