@@ -137,8 +137,10 @@ class Streaming {
   }
 }
 
-/** Nothing that compression could make small. */
-const PAGES: readonly string[] = Array.from({ length: 24 }, () => randomBytes(32_768).toString('base64'));
+/** Nothing that compression could make small; some fill what a stream takes before it asks to wait, some do not. */
+const PAGES: readonly string[] = Array.from({ length: 24 }, (_, i) =>
+  randomBytes(i % 2 === 0 ? 4_096 : 65_536).toString('base64'),
+);
 
 type Method = (...args: readonly unknown[]) => unknown;
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;

@@ -41,6 +41,10 @@ type MethodName = (typeof METHODS)[number];
 
 type Phase = 'open' | 'storing' | 'released' | 'refused';
 
+/** By which whoever was told to wait hears that it may write on. */
+const LISTENING = ['on', 'addListener', 'once'] as const;
+type Listener = (...args: Args) => void;
+
 interface Call {
   readonly name: MethodName;
   readonly args: Args;
@@ -54,7 +58,10 @@ class HeldAnswer {
   readonly #response: ServerResponse;
   readonly #session: HttpSession<never>;
   readonly #methods: ReadonlyMap<MethodName, Method>;
-  readonly #own = new Map<MethodName, Method>();
+  /** What stood there before, and what was put over it. */
+  readonly #covered: (readonly [name: string, before: Method, own: Method])[] = [];
+  /** Told to wait. A middleware in between may listen to a stream of its own in their place, which knows of no wait. */
+  readonly #waiting = new Set<Listener>();
   readonly #held: Call[] = [];
   #phase: Phase = 'open';
 
@@ -65,11 +72,26 @@ class HeldAnswer {
   }
 
   hold(): void {
-    for (const name of METHODS) {
-      const own = (...args: Args): unknown => this.#take({ name, args });
-      this.#own.set(name, own);
-      Reflect.set(this.#response, name, own);
+    for (const name of METHODS)
+      this.#cover(
+        name,
+        () =>
+          (...args) =>
+            this.#take({ name, args }),
+      );
+    for (const name of LISTENING) {
+      this.#cover(name, (before) => (event, listener) => {
+        if (event === 'drain' && typeof listener === 'function') this.#waiting.add(listener as Listener);
+        return Reflect.apply(before, this.#response, [event, listener]);
+      });
     }
+  }
+
+  #cover(name: string, make: (before: Method) => Method): void {
+    const before = Reflect.get(this.#response, name) as Method;
+    const own = make(before);
+    this.#covered.push([name, before, own]);
+    Reflect.set(this.#response, name, own);
   }
 
   #take(call: Call): unknown {
@@ -106,9 +128,17 @@ class HeldAnswer {
         () => this.#release(),
         (error: unknown) => this.#refuse(error),
       )
-      .then(() => this.#response.emit('drain'))
+      .then(() => this.#goOn())
       // Whoever made the call that fails only now is not there any more to be told.
       .catch(() => this.#response.destroy());
+  }
+
+  #goOn(): void {
+    const hearing = new Set<unknown>(this.#response.listeners('drain'));
+    const deaf = [...this.#waiting].filter((listener) => !hearing.has(listener));
+    this.#waiting.clear();
+    this.#response.emit('drain');
+    for (const listener of deaf) Reflect.apply(listener, this.#response, []);
   }
 
   #release(): void {
@@ -144,9 +174,8 @@ class HeldAnswer {
 
   /** What others have put over it stays. */
   #restore(): void {
-    for (const [name, method] of this.#methods) {
-      if (Reflect.get(this.#response, name) === this.#own.get(name))
-        Reflect.set(this.#response, name, method);
+    for (const [name, before, own] of this.#covered) {
+      if (Reflect.get(this.#response, name) === own) Reflect.set(this.#response, name, before);
     }
   }
 }
