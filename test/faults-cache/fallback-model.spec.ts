@@ -6,10 +6,15 @@ import { expect, it } from 'vitest';
 import { seededRandom } from '../topology/index.js';
 import { FallbackModel } from './fallback-model.js';
 import { OUTAGES } from './fallback-outages.js';
-import { FallbackStage } from './fallback-stage.js';
+import { DEADLINE_MS, FallbackStage } from './fallback-stage.js';
 
 const SECONDS = Number(process.env['FALLBACK_MODEL_SECONDS'] ?? 3);
 const SEED = Number(process.env['FALLBACK_MODEL_SEED'] ?? 20_261_121);
+
+/** Every third ends about when the first calls give up: then answers come to some that others wait for no longer. */
+function lengthOf(random: () => number): number {
+  return random() < 1 / 3 ? DEADLINE_MS * (0.95 + random() * 0.15) : random() * 400;
+}
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -34,7 +39,7 @@ it.each([
       if (outage === undefined) throw new Error('there is no such outage');
       seen[outage.name] = (seen[outage.name] ?? 0) + 1;
       await outage.begin(stage);
-      await pause(random() * 400);
+      await pause(lengthOf(random));
       await outage.end(stage);
     }
     await model.stop();

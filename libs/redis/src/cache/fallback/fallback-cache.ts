@@ -58,8 +58,14 @@ interface House {
 
 interface Change<T> {
   on(cache: CacheContract): Promise<T>;
-  /** Puts it down in the journal; `error` is why Redis did not do it. */
-  note(journal: Journal, error: unknown): void;
+  /** Puts down in the journal what Redis has to undo, before it is done here; `error` is why Redis did not do it. */
+  note?(journal: Journal, error: unknown): void;
+  /** Puts down what Redis has to take over from here; a replay before it is here would tell what was here before. */
+  owe?(journal: Journal, error: unknown): void;
+  /** Does in the standby what Redis has done, with that answer. @default as `on` */
+  repeat?(standby: CacheContract, answer: T): Promise<unknown>;
+  /** What it changes, where that may as well go from the standby. */
+  readonly key?: Key;
   /** What it comes to where failures of writes are ignored. */
   readonly otherwise?: T;
 }
@@ -167,6 +173,7 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     return this.#change({
       on: (cache) => cache.set(key, value, options),
       note: (journal) => journal.remove(this.#place(key)),
+      key,
       otherwise: false,
     });
   }
@@ -258,6 +265,7 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     return this.#change({
       on: (cache) => cache.expire(key, ttl, options),
       note: (journal) => journal.expire(this.#place(key), this.#endOf(ttl) ?? 'never'),
+      key,
       otherwise: false,
     });
   }
@@ -272,21 +280,24 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
    */
   async incr(key: Key, amount = 1, options: Ttl | CacheSetOptions = {}): Promise<number> {
     const ttl = typeof options === 'object' ? options.ttl : options;
-    let counts = true;
-    let owe: (() => void) | undefined;
+    const { pair } = this.#house;
     return this.#change({
-      // In the standby a count is done at once, and put down only when it was: not every value is a number.
-      on: async (cache) => {
-        const count = await cache.incr(key, amount, options);
-        owe?.();
-        return count;
+      on: (cache) => cache.incr(key, amount, options),
+      note: (_, error) => {
+        if (pair !== undefined && !isOwed(error)) pair.uncertain.count += 1;
       },
-      note: (journal, error) => {
-        counts = error === undefined || wasNotExecuted(error);
-        if (!counts && this.#house.pair !== undefined) this.#house.pair.uncertain.count += 1;
-        const call = { amount, now: this.#now(), endsAt: this.#endOf(ttl) };
-        owe = counts ? () => journal.count(this.#place(key), call) : undefined;
+      // Not before it is counted here: not every value is a number.
+      owe: (journal, error) => {
+        if (!isOwed(error)) return;
+        journal.count(this.#place(key), { amount, now: this.#now(), endsAt: this.#endOf(ttl) });
       },
+      repeat: async (standby, count) => {
+        const isCountedHere = pair?.guarded.hasChanged(this.#keys.value(key)) === true;
+        // What Redis says is better than what was known here, but for what it does not know of yet.
+        const missing = isCountedHere ? amount : count - (await standby.incr(key, 0, options));
+        await standby.incr(key, missing, options);
+      },
+      key,
     });
   }
 
@@ -305,7 +316,8 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     const ttl = typeof options === 'object' ? options.ttl : options;
     return this.#change({
       on: (cache) => cache.hset(key, fields, options),
-      note: (journal) => journal.putFields(this.#place(key), names, this.#endOf(ttl)),
+      owe: (journal) => journal.putFields(this.#place(key), names, this.#endOf(ttl)),
+      key,
       otherwise: 0,
     });
   }
@@ -357,23 +369,47 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
   #change<T>(change: Change<T>): Promise<T> {
     const { pair } = this.#house;
     if (pair === undefined) return change.on(this.#primary);
-    const { power, journal } = pair;
-    return power.changing(async () => {
-      let failure: unknown;
-      if (power.mode === 'redis') {
-        try {
-          return await change.on(this.#primary);
-        } catch (error) {
-          failure = error;
-          if (!isOfRedis(error)) throw error;
-          if (!meansAway(error)) return this.#refused(error, change);
-          // It may have been lost and back again since the call began.
-          power.leave(reasonOf(error));
-        }
-      }
-      change.note(journal, failure);
-      return change.on(this.#standin);
-    });
+    const { power } = pair;
+    return power.changing(() =>
+      power.mode === 'redis' ? this.#changeInRedis(change, pair) : this.#changeHere(change, pair.journal),
+    );
+  }
+
+  async #changeInRedis<T>(change: Change<T>, { power, journal }: Pair): Promise<T> {
+    let answer: T;
+    try {
+      answer = await change.on(this.#primary);
+    } catch (error) {
+      if (!isOfRedis(error)) throw error;
+      if (!meansAway(error)) return this.#refused(error, change);
+      // It may have been lost and back again since the call began.
+      power.leave(reasonOf(error));
+      return this.#changeHere(change, journal, error);
+    }
+    // Others have given it up meanwhile: from then on nothing of this was seen here.
+    if (power.mode !== 'redis') await this.#repeatHere(change, answer);
+    return answer;
+  }
+
+  async #changeHere<T>(change: Change<T>, journal: Journal, error?: unknown): Promise<T> {
+    change.note?.(journal, error);
+    const answer = await change.on(this.#standin);
+    change.owe?.(journal, error);
+    return answer;
+  }
+
+  /**
+   * Redis has done it and is not told of it again; but until it is read again, the standby answers. What can not be
+   * repeated there was done all the same, as long as nothing old is left.
+   */
+  async #repeatHere<T>(change: Change<T>, answer: T): Promise<void> {
+    const standby = this.#standin;
+    try {
+      await (change.repeat?.(standby, answer) ?? change.on(standby));
+    } catch (error) {
+      if (change.key === undefined) throw error;
+      await standby.delete(change.key);
+    }
   }
 
   /** Redis is there and does not do it. */
@@ -425,4 +461,9 @@ function untyped<Value>(cache: FallbackCache<Value>): unknown {
 
 function typed<Value>(cache: FallbackCache): FallbackCache<Value> {
   return cache;
+}
+
+/** Adding it once more can not count it twice. */
+function isOwed(error: unknown): boolean {
+  return error === undefined || wasNotExecuted(error);
 }

@@ -36,13 +36,17 @@ export class WatchedClient extends PassingClient {
     args: readonly Arg[],
     options?: CallOptions,
   ): Promise<R> {
-    const since = this.#mirror.beforeCommand(name, String(args[0]));
+    const key = String(args[0]);
+    const since = this.#mirror.beforeCommand(name, key);
     return this.#inner.command<R>(name, args, options).then(
       (reply) => {
         this.#mirror.afterCommand(name, args, { reply, since });
         return reply;
       },
-      (error: unknown) => this.#fail(error, options),
+      (error: unknown) => {
+        this.#mirror.ended(name, key, since);
+        return this.#fail(error, options);
+      },
     );
   }
 
@@ -66,7 +70,10 @@ export class WatchedClient extends PassingClient {
         this.#mirror.after(script, key, { args, result, since });
         return result;
       },
-      (error: unknown) => this.#fail(error, options),
+      (error: unknown) => {
+        this.#mirror.ended(script, key, since);
+        return this.#fail(error, options);
+      },
     );
   }
 

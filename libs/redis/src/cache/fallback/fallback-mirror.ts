@@ -2,8 +2,13 @@
  * Keeps the standby warm: what reads and writes see of Redis is copied there as it lies in Redis, byte by byte, so
  * it is judged by the same clocks and lives as long. It costs no round trip, and nothing is encoded again.
  *
- * What this process changes leaves the standby before the change is sent. A copy is taken only when its key was not
- * changed from here since the question left, so a late answer brings nothing back.
+ * What this process replaces or removes leaves the standby before the change is sent; a counter or a field stays as it
+ * was until Redis has changed it. A copy is taken only of what was read while nobody here changed the key: a change that
+ * left first may be done last, on another connection or because it had to be sent again. So no answer, however late,
+ * brings back what an acknowledged change has made old.
+ *
+ * It hears of changes only while Redis is in charge. Those that Redis has done after that, `FallbackCache` repeats in
+ * the standby.
  */
 import type { Codec } from '../../codec/index.js';
 import { incrementScript, type RedisClient, type Reply, type Script } from '../../connection/index.js';
@@ -22,6 +27,7 @@ import {
 } from '../cache.scripts.js';
 import { EpochTable } from '../l1/l1-epochs.js';
 import { fillScript } from '../loading/lease.scripts.js';
+import { KeysUnderWay } from './fallback-keys-under-way.js';
 
 export interface MirrorParts {
   readonly standby: RedisClient;
@@ -53,7 +59,17 @@ interface Copied {
   readonly at: number;
 }
 
-const CHANGES_IN_PLACE: ReadonlySet<string> = new Set(['INCRBY', 'PEXPIRE', 'PERSIST']);
+/** What was sent: a script, or the name of a command. */
+type What = unknown;
+
+const REPLACEMENTS: ReadonlySet<What> = new Set([putScript, swapScript, removeScript]);
+const CHANGES_IN_PLACE: ReadonlySet<What> = new Set([
+  hashPutScript,
+  incrementScript,
+  'INCRBY',
+  'PEXPIRE',
+  'PERSIST',
+]);
 const INTEGER = /^-?\d{1,16}$/u;
 const LONGEST_INTEGER = 17;
 
@@ -63,6 +79,7 @@ export class StandbyMirror {
   readonly #epochs = new EpochTable();
   /** Of those that replace or remove: what was counted or put into a hash before one of them is not kept. */
   readonly #removals = new EpochTable();
+  readonly #underWay = new KeysUnderWay();
   readonly #copied = new Map<string, Copied>();
   #active = true;
   #highest = 0;
@@ -84,27 +101,27 @@ export class StandbyMirror {
     this.#active = true;
   }
 
-  /** To be called before a question or a change leaves; what it gives belongs to the answer. */
-  before(script: unknown, key: string, args: unknown): number {
+  /** To be called before a question or a change leaves; what it gives belongs to the outcome. */
+  before(script: What, key: string, args: unknown): number {
     if (!this.#active) return -1;
-    if (script === hashPutScript || script === incrementScript) return this.#beforeChangeInPlace(key);
-    if (script === putScript || script === swapScript || script === removeScript) this.#forget(key);
-    else if (script === raiseScript) this.#raise(key, args as RaiseArgs);
-    return this.#epochs.now();
+    if (CHANGES_IN_PLACE.has(script)) return this.#beforeChangeInPlace(key);
+    if (REPLACEMENTS.has(script)) return this.#beforeReplacement(key);
+    if (script === raiseScript) this.#raise(key, args as RaiseArgs);
+    return this.#beforeQuestion(key);
   }
 
   beforeCommand(name: string, key: string): number {
     if (!this.#active) return -1;
-    return CHANGES_IN_PLACE.has(name) ? this.#beforeChangeInPlace(key) : this.#epochs.now();
+    return CHANGES_IN_PLACE.has(name) ? this.#beforeChangeInPlace(key) : this.#beforeQuestion(key);
   }
 
   /** The change was made. */
-  after(script: unknown, key: string, call: { args: unknown; result: unknown; since: number }): void {
+  after(script: What, key: string, call: { args: unknown; result: unknown; since: number }): void {
     const { args, result, since } = call;
+    this.ended(script, key, since);
     if (script === tickScript) this.#observe(Number(result));
     else if (script === registerScript) this.#raise(key, { ...(args as RaiseArgs), clock: Number(result) });
-    else if (script === hashPutScript || script === incrementScript)
-      this.#afterChangeInPlace(script, key, call);
+    else if (CHANGES_IN_PLACE.has(script)) this.#afterChangeInPlace(script, key, call);
     else if (!this.#holds(this.#epochs, key, since)) return;
     else if (script === putScript) this.#keep(key, (args as PutArgs).bytes);
     else if (script === fillScript && result === true) this.#keep(key, (args as PutArgs).bytes);
@@ -114,33 +131,55 @@ export class StandbyMirror {
   afterCommand(name: string, args: readonly unknown[], call: { reply: Reply; since: number }): void {
     const key = String(args[0]);
     const { reply, since } = call;
+    this.ended(name, key, since);
     if (name === 'GET' && key.startsWith(this.#parts.prefixes.clocks)) {
       const clock = Number(String(reply));
       if (reply !== null && this.#isNew(key, clock)) this.#raise(key, { clock, ttlMs: LONGEST_MS });
       return;
     }
-    const table = CHANGES_IN_PLACE.has(name) ? this.#removals : this.#epochs;
-    if (!key.startsWith(this.#parts.prefixes.values) || !this.#holds(table, key, since)) return;
-    if (name === 'GET') this.#keepAnswer(key, reply);
+    if (!key.startsWith(this.#parts.prefixes.values)) return;
+    if (CHANGES_IN_PLACE.has(name)) this.#afterChangeInPlace(name, key, { args, result: reply, since });
+    else if (!this.#holds(this.#epochs, key, since)) return;
+    else if (name === 'GET') this.#keepAnswer(key, reply);
     else if (name === 'HGET') this.#keepField(key, String(args[1]), reply);
-    else if (name === 'INCRBY') this.#keepCounter(key, String(Number(reply)));
-    else if (name === 'PEXPIRE') this.#send('PEXPIRE', [key, Number(args[1])]);
-    else if (name === 'PERSIST') this.#send('PEXPIRE', [key, LONGEST_MS]);
+  }
+
+  /** The outcome of what was sent is known, or will never be. */
+  ended(what: What, key: string, since: number): void {
+    if (since >= 0 && (REPLACEMENTS.has(what) || CHANGES_IN_PLACE.has(what))) this.#underWay.leave(key);
+  }
+
+  /** While its key is being changed, the answer may be what was there before, and come after the change. */
+  #beforeQuestion(key: string): number {
+    return this.#underWay.has(key) ? -1 : this.#epochs.now();
+  }
+
+  #beforeReplacement(key: string): number {
+    this.#underWay.enter(key);
+    this.#epochs.invalidate(key);
+    this.#removals.invalidate(key);
+    this.#drop(key);
+    return this.#epochs.now();
   }
 
   /** Several may be under way; each of them is kept, unless the key was replaced or removed meanwhile. */
   #beforeChangeInPlace(key: string): number {
+    this.#underWay.enter(key);
     this.#epochs.invalidate(key);
     return this.#removals.now();
   }
 
   #afterChangeInPlace(
-    script: unknown,
+    what: What,
     key: string,
     { args, result, since }: { args: unknown; result: unknown; since: number },
   ): void {
-    if (!this.#holds(this.#removals, key, since)) return;
-    if (script === hashPutScript) this.#keepFields(key, args as HashArgs);
+    if (!this.#active || since < 0) return;
+    // It may have been a neighbour in the table that was removed: then this still is as it was before the change.
+    if (!this.#removals.unchangedSince(since, key)) this.#drop(key);
+    else if (what === hashPutScript) this.#keepFields(key, args as HashArgs);
+    else if (what === 'PEXPIRE') this.#send('PEXPIRE', [key, Number((args as readonly unknown[])[1])]);
+    else if (what === 'PERSIST') this.#send('PEXPIRE', [key, LONGEST_MS]);
     else this.#keepCounter(key, String(Number(result)));
   }
 
@@ -154,9 +193,7 @@ export class StandbyMirror {
     this.#removals.invalidateAll();
   }
 
-  #forget(key: string): void {
-    this.#epochs.invalidate(key);
-    this.#removals.invalidate(key);
+  #drop(key: string): void {
     this.#copied.delete(key);
     this.#send('UNLINK', [key]);
   }
