@@ -271,7 +271,14 @@ export class ShardFleet {
   }
 
   tell(event: FleetEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        // It is told in the middle of a change, which all processes wait for.
+        process.emitWarning(`a listener of shard changes threw: ${String(error)}`);
+      }
+    }
     if (!this.#telemetry.active) return;
     const { name, ...attributes } = event;
     const subject = 'shard' in event ? event.shard : 'fleet';
@@ -287,6 +294,15 @@ export class ShardFleet {
     } catch (cause) {
       throw new ShardChangeError(`shard '${id}' does not answer`, { cause });
     }
+  }
+
+  /** One that was to be added and was not: the next try may say that it is elsewhere. */
+  async letGo(id: string): Promise<void> {
+    const isKnown = Object.hasOwn(this.#surroundings.shards, id);
+    if (isKnown || this.membership.lastView?.record(id) !== undefined) return;
+    const shard = this.#shards.get(id);
+    this.#shards.delete(id);
+    await shard?.close();
   }
 
   async close(): Promise<void> {
@@ -341,14 +357,16 @@ export class ShardFleet {
       get taking(): boolean {
         return isTaking();
       },
-      sourceOf: (key: string): ShardTier | undefined => {
-        const view = this.membership.view;
+      sourceOf: (key: string): ShardTier | 'away' | undefined => {
+        const view = this.membership.lastView;
         if (view?.stage !== 'moving') return undefined;
         const slot = slotOf(key.slice(key.indexOf('{') + 1, -1));
         const { losing, gaining } = view.routeOf(slot);
         if (gaining !== owner.id || losing === undefined) return undefined;
+        if (view.record(losing)?.state !== 'up') return undefined;
         const source = this.#shards.get(losing);
-        if (source === undefined || source.suspect || view.record(losing)?.state !== 'up') return undefined;
+        // What it has counts until the fleet has agreed that it does not, also while it can not be asked for it.
+        if (source === undefined || source.suspect || !this.membership.holds(view)) return 'away';
         return source.tier(name);
       },
       guard: <T>(work: () => Promise<T>): Promise<T> =>

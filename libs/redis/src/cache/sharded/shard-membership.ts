@@ -241,7 +241,7 @@ export class ShardMembership {
   async #confirmed(view: View): Promise<void> {
     const { keys, clock, leaseMs } = this.#parts;
     const until = clock.now() + leaseMs * 3;
-    while (clock.now() < until) {
+    while (clock.now() < until && !this.#closed) {
       if (this.#view !== undefined && this.#view.epoch > view.epoch) return;
       const questions = view.ids.map(async (id) => {
         const client = this.#parts.clientOf(id);

@@ -29,6 +29,8 @@ export class ShardMover {
   #moved = 0;
   #unreadable = 0;
   #running: Promise<void> | undefined;
+  /** Calls that carry it out here, or are about to. */
+  #atWork = 0;
 
   constructor(fleet: ShardFleet) {
     this.#fleet = fleet;
@@ -42,7 +44,24 @@ export class ShardMover {
   }
 
   /** Announces it and carries it out. */
-  async begin(kind: MoveKind, shard: string, record: ShardRecord | undefined): Promise<void> {
+  begin(kind: MoveKind, shard: string, record: ShardRecord | undefined): Promise<void> {
+    return this.#working(() => this.#begin(kind, shard, record));
+  }
+
+  /**
+   * Goes on with a move that nobody carries out any more: the process that did has died, or it is this one, and was
+   * broken off by shards that did not answer.
+   */
+  async takeOver(): Promise<void> {
+    const { membership, id } = this.#fleet;
+    const driver = membership.view?.topology.move?.driver;
+    if (driver === undefined || this.#atWork > 0) return;
+    // Not everybody may have confirmed the stage it was broken off in; the next one waits for that.
+    if (driver === id) await this.#working(() => this.#drive());
+    else if (membership.driverIsGone) await this.#working(() => this.#takeFrom(driver));
+  }
+
+  async #begin(kind: MoveKind, shard: string, record: ShardRecord | undefined): Promise<void> {
     await this.#fleet.ready();
     let refusal: ShardChangeError | undefined;
     await this.#fleet.membership.change((topology) => {
@@ -73,15 +92,21 @@ export class ShardMover {
     await this.#drive();
   }
 
-  /** A process has died that carried out a move: this one goes on with it. */
-  async takeOver(): Promise<void> {
+  async #takeFrom(gone: string): Promise<void> {
     const { membership, id } = this.#fleet;
-    const gone = membership.lastView?.topology.move?.driver;
-    if (gone === undefined || this.#running !== undefined) return;
     const view = await membership.change((topology) =>
       topology.move?.driver === gone ? { ...topology, move: { ...topology.move, driver: id } } : undefined,
     );
     if (view.topology.move?.driver === id) await this.#drive();
+  }
+
+  async #working(work: () => Promise<void>): Promise<void> {
+    this.#atWork += 1;
+    try {
+      await work();
+    } finally {
+      this.#atWork -= 1;
+    }
   }
 
   #drive(): Promise<void> {

@@ -33,8 +33,11 @@ import { Tokens } from '../loading/tokens.js';
 export interface MoveWatch {
   /** Some slots are being taken over. A plain field, for every read looks at it. */
   readonly taking: boolean;
-  /** Who owned the slot of that key before, on the same named cache; undefined when it did not move here. */
-  sourceOf(key: string): ShardTier | undefined;
+  /**
+   * Who owned the slot of that key before, on the same named cache; undefined when there is nothing to be taken, and
+   * `'away'` while nobody can say whether there is.
+   */
+  sourceOf(key: string): ShardTier | 'away' | undefined;
   /** Counts as under way in the present epoch until it has settled. */
   guard<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -54,6 +57,8 @@ export interface ShardTierParts {
 const LEASE_MS = 2_000;
 const PAUSE_MS = 3;
 const ENSURE_MS = 2_000;
+/** `PTTL` of a key that is not there. */
+const GONE = -2;
 
 export class ShardTier implements Store {
   readonly keys: CacheKeys;
@@ -129,6 +134,7 @@ export class ShardTier implements Store {
     while (this.#parts.clock.now() < until) {
       const source = this.#watch.sourceOf(key);
       if (source === undefined) return false;
+      if (source === 'away') throw unknownThere();
       const theirs = source.#nameOf(key, this);
       const type = await source.#parts.client.command<string>('TYPE', [theirs]);
       if (type === 'none') return false;
@@ -152,7 +158,7 @@ export class ShardTier implements Store {
     return this.#watch.guard(async () => {
       const source = this.#watch.sourceOf(key);
       // It may have been brought here since the first look.
-      if (source === undefined) return this.#inner.get(key, call);
+      if (source === undefined || source === 'away') return this.#inner.get(key, call);
       try {
         const taken = await this.#take(key, source);
         if (taken !== undefined && isCounter(taken.entry)) {
@@ -246,7 +252,9 @@ export class ShardTier implements Store {
       read(theirs),
       source.#parts.client.command<number>('PTTL', [theirs]),
     ]);
-    if (found === undefined) {
+    // Without an end a key has -1 for one; what ended between the two answers has -2, and 0 in its last millisecond.
+    const isOver = ttlMs === 0 || ttlMs === GONE;
+    if (found === undefined || isOver) {
       await base.store.release(key, token, { outcome: 'gone' });
       return true;
     }
@@ -271,4 +279,11 @@ export class ShardTier implements Store {
   #nameOf(key: string, other: ShardTier): string {
     return this.keys.valuePrefix + key.slice(other.keys.valuePrefix.length);
   }
+}
+
+/** To count on from nothing would give numbers again that the old owner has given. */
+function unknownThere(): ShardUnavailableError {
+  return new ShardUnavailableError('the shard that a key is moved from can not be asked for it', {
+    hint: 'nothing was done; try again',
+  });
 }

@@ -75,6 +75,8 @@ type Signalled = { signal?: AbortSignal };
 const DEFAULT_NAME = 'default';
 const HANDOVER_POLL_MS = 2;
 const HANDOVER_MS = 250;
+/** A handover that begins while a value is stored undoes it: it is stored once more, after it. */
+const SET_ATTEMPTS = 2;
 
 export class ShardedCache<Value = unknown, Options = unknown> implements CacheContract<Value> {
   readonly name: string;
@@ -145,13 +147,17 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
   async set(key: Key, value: Value, options: Ttl | CacheSetOptions = {}): Promise<boolean> {
     if (value === undefined) return false;
     const slot = slotOf(logicalKey(key));
-    await this.#afterHandover(slot);
-    const { owner, result } = await this.#changing(
-      slot,
-      (cache) => cache.set(key, value, options),
-      async (cache) => cache.delete(key),
-    );
-    return owner !== undefined && result === true;
+    for (let attempt = 0; attempt < SET_ATTEMPTS; attempt += 1) {
+      const isOpen = await this.#afterHandover(slot);
+      const { owner, result, isUndone } = await this.#changing(
+        slot,
+        (cache) => cache.set(key, value, options),
+        async (cache) => cache.delete(key),
+      );
+      if (owner !== undefined) return result === true;
+      if (!isOpen || !isUndone) return false;
+    }
+    return false;
   }
 
   async setMany(
@@ -354,10 +360,16 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
     const view = await this.#fleet.ready(10_000);
     if ((view.record(id)?.weight ?? 0) > 0 && view.topology.move === undefined)
       throw new ShardChangeError(`there is a shard '${id}' already`);
-    const { shard, run } = await this.#fleet.openFor(id, plan?.options);
-    const { address } = shard;
-    const generation = this.#fleet.freshGeneration();
-    await this.#group.mover.begin('add', id, { weight, address, generation, state: 'up', run });
+    try {
+      const { shard, run } = await this.#fleet.openFor(id, plan?.options);
+      const { address } = shard;
+      const generation = this.#fleet.freshGeneration();
+      await this.#group.mover.begin('add', id, { weight, address, generation, state: 'up', run });
+    } catch (error) {
+      // Where it can not be said whether the fleet has taken it in, it may be needed yet.
+      if (error instanceof ShardChangeError) await this.#fleet.letGo(id);
+      throw error;
+    }
   }
 
   /** Moves what a shard has to the others, and keeps it as one that only takes part in decisions. */
@@ -388,11 +400,17 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
     slot: number,
     change: (cache: CacheService) => Promise<T>,
     clear: (cache: CacheService) => Promise<unknown>,
-  ): Promise<{ owner: string | undefined; result: T | undefined }> {
+  ): Promise<{ owner: string | undefined; result: T | undefined; isUndone: boolean }> {
     let owner: string | undefined;
     let result: T | undefined;
+    let isUndone = false;
     await this.#fleet.everywhere(
-      (view) => holdersOfSlot(view, slot),
+      (view) => {
+        // What an earlier try has stored does not stand any more, or is stored again by this one.
+        owner = undefined;
+        isUndone = view.routeOf(slot).stage === 'handover';
+        return holdersOfSlot(view, slot);
+      },
       async (shard, view) => {
         const { owner: now, stage } = view.routeOf(slot);
         const cache = shard.cache(this.name);
@@ -401,14 +419,13 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
           await clear(cache);
           return;
         }
-        owner = undefined;
         result = await change(cache);
         owner = shard.id;
       },
       // A value that could not be stored is no reason to give up all others of the shard: the caller is told.
       { takeOut: false },
     );
-    return { owner, result };
+    return { owner, result, isUndone };
   }
 
   /** Of what can not be in two places: it is where it belongs before it is changed. */
@@ -493,7 +510,7 @@ function begin(surroundings: ShardedSurroundings, options: CacheOptions): Group 
     group.tending = fleet.clock.after(everyMs, () => {
       if (group.closing !== undefined) return;
       void fleet.tend();
-      if (fleet.membership.driverIsGone) mover.takeOver().catch(() => undefined);
+      mover.takeOver().catch(() => undefined);
       tend();
     });
   };
