@@ -1,5 +1,5 @@
 /** Puts an import and an entry of `imports` into the file of a Nest module, or says why it can not. */
-import { closingOf, codeOf, indentAt, propertyAt } from './source-text.js';
+import { closingOf, codeOf, indentAt, mayHide, propertyAt } from './source-text.js';
 
 /** One module to be imported: `{ name: 'RedisModule', from: '@anbar/nestjs-redis', entry: 'RedisModule.forRoot()' }`. */
 export interface Wanted {
@@ -14,12 +14,25 @@ export type Edited =
   | { readonly outcome: 'refused'; readonly why: string };
 
 export function addToModule(text: string, wanted: Wanted): Edited {
+  if (!endsAsOnWindows(text)) return addToText(text, wanted);
+  const edited = addToText(text.replaceAll('\r\n', '\n'), wanted);
+  if (edited.outcome !== 'changed') return edited;
+  return { outcome: 'changed', text: edited.text.replaceAll('\n', '\r\n') };
+}
+
+/** Each of its lines: where there are both ends, neither is the one that is kept to. */
+function endsAsOnWindows(text: string): boolean {
+  return text.includes('\r\n') && !/(?<!\r)\n/u.test(text);
+}
+
+function addToText(text: string, wanted: Wanted): Edited {
   const code = codeOf(text);
-  if (new RegExp(`\\b${wanted.name}\\s*\\.\\s*forRoot`, 'u').test(code)) return { outcome: 'there' };
   const imported = importedFrom(text, code, wanted.name);
+  // First of all, as other packages have a `RedisModule.forRoot` as well.
   if (imported !== undefined && imported !== wanted.from) {
     return refused(`${wanted.name} there is that of '${imported}'`);
   }
+  if (new RegExp(`\\b${wanted.name}\\s*\\.\\s*forRoot`, 'u').test(code)) return { outcome: 'there' };
   const entered = withEntry(text, code, wanted.entry);
   if (typeof entered !== 'string') return entered;
   return { outcome: 'changed', text: imported === undefined ? withImport(entered, wanted) : entered };
@@ -71,8 +84,12 @@ function withEntry(text: string, code: string, entry: string): string | Edited {
   const open = moduleLiteral(code);
   if (typeof open !== 'number') return open;
   const at = propertyAt(code, open, 'imports');
+  // A second property of that name would take the place of what is there, or give way to it.
+  const isHidden = at === undefined && mayHide(code, open, 'imports');
+  if (isHidden || (at !== undefined && code[at] !== '[')) {
+    return refused('`imports` of its @Module is no list that can be read here');
+  }
   if (at === undefined) return withImports(text, code, { open, entry });
-  if (code[at] !== '[') return refused('`imports` of its @Module is no list that can be read here');
   const close = closingOf(code, at);
   if (close === undefined) return refused('the brackets of `imports` do not fit together');
   return withItem(text, code, { open: at, close, item: entry });

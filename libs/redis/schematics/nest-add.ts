@@ -121,7 +121,7 @@ function addDependencies(tree: Tree, context: Context, { health, metrics }: Nest
   }
   const manifest = JSON.parse(text) as Manifest;
   const { dependencies = {}, devDependencies = {} } = manifest;
-  const nest = /\b11\./u.test(dependencies['@nestjs/core'] ?? '') ? '^11.0.0' : '^12.0.0';
+  const nest = /^\D*11\b/u.test(dependencies['@nestjs/core'] ?? '') ? '^11.0.0' : '^12.0.0';
   const wanted: Readonly<Record<string, string>> = {
     ...PEERS,
     ...(health === true ? { [TERMINUS]: nest } : {}),

@@ -68,6 +68,27 @@ export function propertyAt(code: string, open: number, name: string): number | u
   return undefined;
 }
 
+/** Whether the object literal at `open` may have that property where {@link propertyAt} does not see it. */
+export function mayHide(code: string, open: number, name: string): boolean {
+  const own = ownCode(code, open);
+  const inShort = new RegExp(`(?:^|,)\\s*${name}\\s*(?:,|$)`, 'u');
+  // A name in quotes is blank in code, and so is a computed one once its brackets are.
+  const isBlank = /(?:^|,)\s*:/u;
+  return own.includes('...') || inShort.test(own) || isBlank.test(own);
+}
+
+/** What stands in the literal itself; all that has brackets of its own is blank. */
+function ownCode(code: string, open: number): string {
+  const end = closingOf(code, open) ?? open;
+  let own = '';
+  for (let at = open + 1; at < end; at += 1) {
+    const close = CLOSING[code[at] ?? ''] === undefined ? undefined : closingOf(code, at);
+    own += close === undefined ? (code[at] ?? '') : ' ';
+    at = close ?? at;
+  }
+  return own;
+}
+
 /** The indentation of the line that `at` is on. */
 export function indentAt(text: string, at: number): string {
   const line = text.slice(text.lastIndexOf('\n', at - 1) + 1, at);
