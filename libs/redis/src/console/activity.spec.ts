@@ -108,3 +108,14 @@ describe('what happened', () => {
     expect(activity.rows('lock')).toEqual([]);
   });
 });
+
+it('what no screen shows takes no rows from what one does', () => {
+  const { activity, tell } = open();
+  for (let i = 0; i < 400; i += 1) {
+    tell({ name: 'http-cache.answer', subject: `Shop.route${i}`, outcome: 'l1' });
+  }
+  tell({ name: 'tasks.done', subject: 'send-invoice', outcome: 'error' });
+  expect(activity.rows('tasks')).toEqual([
+    expect.objectContaining({ subject: 'send-invoice', outcome: 'error', count: 1 }),
+  ]);
+});

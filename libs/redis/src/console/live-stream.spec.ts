@@ -1,4 +1,5 @@
-import { createServer, get, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { FakeClock } from '../../testing/fake-clock.js';
@@ -7,12 +8,22 @@ import { LiveStream } from './live-stream.js';
 
 const FIRST = { id: 'a.1.0', name: 'step', data: { text: 'two\nlines' } };
 
-async function open(
-  most: number,
-): Promise<{ live: LiveStream; clock: FakeClock; connect: () => Promise<Reader> }> {
+/** What stands between a request and its stream. */
+type Guard = (response: ServerResponse) => Promise<void>;
+
+interface Opened {
+  readonly live: LiveStream;
+  readonly clock: FakeClock;
+  readonly port: number;
+  readonly connect: () => Promise<Reader>;
+}
+
+async function open(most: number, guard: Guard = () => Promise.resolve()): Promise<Opened> {
   const clock = new FakeClock();
   const live = new LiveStream({ most, clock });
-  const server = createServer((request, response) => live.add(takeOver(request, response), FIRST));
+  const server = createServer((request, response) => {
+    void guard(response).then(() => live.add(takeOver(request, response), FIRST));
+  });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
@@ -22,7 +33,7 @@ async function open(
     server.closeAllConnections();
     server.close();
   });
-  return { live, clock, connect: () => read(port) };
+  return { live, clock, port, connect: () => read(port) };
 }
 
 interface Reader {
@@ -86,4 +97,26 @@ it('all get the same, until there is no room, and everything ends at the end', a
   await ended;
   expect([live.size, clock.pendingTimers]).toEqual([0, 0]);
   expect((await connect()).response.statusCode).toBe(503);
+});
+
+it('a page that goes while its guard is asked takes no room from others', async () => {
+  let onAdded = (): void => undefined;
+  const added = new Promise<void>((resolve) => {
+    onAdded = resolve;
+  });
+  const guards: Guard[] = [
+    async (response) => {
+      impatient.destroy();
+      await once(response, 'close');
+      setImmediate(onAdded);
+    },
+  ];
+  const { live, clock, port, connect } = await open(
+    1,
+    (response) => guards.shift()?.(response) ?? Promise.resolve(),
+  );
+  const impatient = get({ port, host: '127.0.0.1', agent: false }).once('error', () => undefined);
+  await added;
+  expect([live.size, clock.pendingTimers]).toEqual([0, 0]);
+  expect((await connect()).response.statusCode).toBe(200);
 });

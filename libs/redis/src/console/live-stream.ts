@@ -41,6 +41,8 @@ export class LiveStream {
   /** `first` is what this page has missed. */
   add(exchange: Exchange, first: LiveEvent): void {
     const { response } = exchange;
+    // Whoever left while a guard was still asked has been closed already, and nobody would ever say so again.
+    if (response.destroyed) return;
     if (this.#closed || this.#open.size >= this.#most) {
       sendRefusal(exchange, {
         status: 503,
