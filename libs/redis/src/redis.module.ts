@@ -7,6 +7,7 @@ import {
   type DynamicModule,
   type InjectionToken,
   type OnApplicationShutdown,
+  type OnModuleDestroy,
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
@@ -44,6 +45,11 @@ import type { Surroundings } from './surroundings.js';
 /** What `useClass` and `useExisting` name. */
 export interface RedisOptionsFactory {
   createRedisOptions(): RedisModuleOptions | Promise<RedisModuleOptions>;
+}
+
+/** Surroundings that have to hear that the application ends before anything in it begins to wait for its end. */
+export interface ToldOfTheEnd {
+  ending(): void;
 }
 
 interface ModuleExtras {
@@ -197,8 +203,18 @@ function providersOf(names: readonly string[]): Provider[] {
     CacheableExplorer,
     OnMessageExplorer,
     TaskExplorer,
+    {
+      provide: END,
+      // Nest tells those first that depend on others: so it stands above whoever lets work run out.
+      inject: [SURROUNDINGS, CleanupSchedule, OnMessageExplorer, TaskExplorer],
+      useFactory: (surroundings: Partial<ToldOfTheEnd>): OnModuleDestroy => ({
+        onModuleDestroy: () => surroundings.ending?.(),
+      }),
+    },
   ];
 }
+
+const END = Symbol('anbar:end');
 
 function from<T>(provide: InjectionToken<T>, pick: (engines: Engines) => T): Provider {
   return { provide, inject: [Engines], useFactory: pick };

@@ -2,9 +2,14 @@
 import { parseDuration, type Clock, type Duration, type Timer } from '../src/core/index.js';
 import { FakeClock } from './fake-clock.js';
 
-/** How fast time goes on by itself while an application closes, and for how long at most. */
-const CLOSING_STEP_MS = 100;
-const CLOSING_STEPS = 600;
+/** How fast time goes on by itself, with each millisecond there really is, and for how long at most. */
+export interface Pace {
+  readonly stepMs: number;
+  readonly steps: number;
+}
+
+/** While connections are closed, of which none is a real one. */
+const CLOSING: Pace = { stepMs: 100, steps: 600 };
 
 export class TestClock implements Clock {
   readonly #fake: FakeClock;
@@ -78,12 +83,12 @@ export class TestClock implements Clock {
   };
 
   /** Who closes may first wait for what has to end, and nobody is left to move the clock. */
-  goOnUntil(isOver: () => boolean): void {
+  goOnUntil(isOver: () => boolean, { stepMs, steps: most }: Pace = CLOSING): void {
     let steps = 0;
     const step = (): void => {
-      if (isOver() || steps >= CLOSING_STEPS) return;
+      if (isOver() || steps >= most) return;
       steps += 1;
-      this.#fake.advance(CLOSING_STEP_MS);
+      this.#fake.advance(stepMs);
       setTimeout(step, 1);
     };
     setTimeout(step, 1);

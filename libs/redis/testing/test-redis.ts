@@ -1,11 +1,12 @@
 /** What a test holds in its hand: the time of the module, and the switches that make its Redis fail. */
 import type { ResolvedConnection, RedisClient } from '../src/connection/index.js';
 import { parseDuration, type Duration } from '../src/core/index.js';
+import type { ToldOfTheEnd } from '../src/redis.module.js';
 import type { RedisModuleOptions } from '../src/redis.options.js';
 import type { Surroundings } from '../src/surroundings.js';
 import { createChaosClient, type ChaosClient } from './chaos-client.js';
 import { faultOf, type Fault } from './faults.js';
-import { TestClock } from './test-clock.js';
+import { TestClock, type Pace } from './test-clock.js';
 
 export interface RedisTestingOptions {
   /** What the module's clock shows at first, in milliseconds since 1970. @default the present */
@@ -109,12 +110,16 @@ function slow(duration: Duration): Weather {
   return (client) => client.latency(ms);
 }
 
+/** While tasks end, which may really be at work: they get a second for ten of their `drain`. */
+const ENDING: Pace = { stepMs: 10, steps: 6_000 };
+
 /** Stands in for the world: an embedded server for every real one, the test's clock, and faults on demand. */
-export class TestWorld implements Surroundings {
+export class TestWorld implements Surroundings, ToldOfTheEnd {
   readonly clock: TestClock;
   readonly redis: TestRedis;
   readonly #placed: Placed[] = [];
   readonly #inner: RedisClient[] = [];
+  #hasEnded = false;
 
   constructor({ startsAt = Date.now() }: RedisTestingOptions = {}) {
     this.clock = new TestClock(startsAt);
@@ -139,8 +144,16 @@ export class TestWorld implements Surroundings {
     };
   };
 
-  /** Nest calls it on whatever is provided, before the connections are closed. */
+  /** Workers wait for tasks under way before anything else ends. */
+  ending(): void {
+    // Who closes twice waits twice.
+    this.#hasEnded = false;
+    this.clock.goOnUntil(() => this.#hasEnded, ENDING);
+  }
+
+  /** Nest calls it on whatever is provided, once nothing is under way, and before the connections are closed. */
   beforeApplicationShutdown(): void {
+    this.#hasEnded = true;
     this.clock.goOnUntil(() =>
       this.#inner.every((client) => client.status().nodes.every(({ state }) => state === 'closed')),
     );
