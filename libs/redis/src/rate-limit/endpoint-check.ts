@@ -45,7 +45,8 @@ export function checkEndpoint(routes: RouteLimits, asked: EndpointRequest, verdi
       whenAnswered(asked.response, () => held.end());
       place = held;
     }
-    decided = routes.apply(planned, new RateLimitCall({ kind: 'http', ...asked }, routes.addresses));
+    const { request, response } = asked;
+    decided = routes.apply(planned, new RateLimitCall({ kind: 'http', request, response }, routes.addresses));
   } catch (error) {
     verdict.fail(error);
     return;

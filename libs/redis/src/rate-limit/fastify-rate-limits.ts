@@ -34,6 +34,9 @@ interface LimitedApplication {
 
 export type FastifyRateLimitPlugin = (fastify: FastifyHooks) => Promise<void>;
 
+/** Fastify would add the rest itself, and read the type twice for it. */
+const PROBLEM_TEXT = `${PROBLEM_TYPE}; charset=utf-8`;
+
 /** `await app.register(fastifyRateLimits(app))` before `listen`, in place of `RateLimitMiddleware`. */
 export function fastifyRateLimits(app: LimitedApplication): FastifyRateLimitPlugin {
   const routes = app.get(RouteLimits);
@@ -48,7 +51,7 @@ export function fastifyRateLimits(app: LimitedApplication): FastifyRateLimitPlug
           fail: (error) => done(error instanceof Error ? error : new Error(String(error))),
           refuse: (status, problem) => {
             reply.code(status);
-            reply.header('content-type', PROBLEM_TYPE);
+            reply.header('content-type', PROBLEM_TEXT);
             reply.send(problem);
           },
         },
