@@ -7,6 +7,7 @@ import { readBusMessage, writeBusMessage, type BusMessage } from './l1-bus-messa
 import { BusSenders, LATE_MS, SILENT_MS } from './l1-bus-senders.js';
 
 const ORIGIN = 'abcdefgh-_12';
+const MANY = 1_000_000;
 
 describe('messages', () => {
   it.each<BusMessage>([
@@ -232,6 +233,14 @@ describe('the bus', () => {
     await bus.announce(Array.from({ length: 2_500 }, (_, i) => `k${i}`));
     expect(sent).toHaveLength(5);
     expect(heard).toEqual([]);
+  });
+
+  it('tells of more keys than a call has room for arguments', async () => {
+    const { clock, bus, sent } = open();
+    await clock.advanceAsync(0);
+    sent.length = 0;
+    await bus.announce(Array.from({ length: MANY }, (_, i) => `k${i}`));
+    expect(sent).toHaveLength(MANY / 1_000);
   });
 
   it('empties on words it does not know, and passes on those of others', async () => {

@@ -83,7 +83,8 @@ export class L1Bus implements Tracking {
 
   /** Settles when Redis has taken it: before that the change must not be acknowledged. */
   announce(keys: readonly string[]): Promise<void> {
-    this.#pending.push(...keys);
+    // One by one: a call has no room for as many arguments as there may be keys.
+    for (const key of keys) this.#pending.push(key);
     this.#sending ??= Promise.resolve().then(() => this.#send());
     return this.#sending;
   }

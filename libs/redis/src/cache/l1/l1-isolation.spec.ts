@@ -24,6 +24,15 @@ describe('freezeDeep', () => {
     expect(Object.isFrozen([...value.map.keys()][0])).toBe(true);
   });
 
+  it('looks through more than a call has room for arguments', () => {
+    const leaf = {};
+    const set = new Set<unknown>([leaf]);
+    for (let i = 0; i < 1_000_000; i += 1) set.add(i);
+    expect(isCopyable({ set })).toBe(true);
+    expect(freezeDeep({ set })).toBe('as-is');
+    expect(Object.isFrozen(leaf)).toBe(true);
+  });
+
   it.each<[string, object, (value: never) => unknown]>([
     ['Date', new Date(0), (value: Date) => value.setFullYear(1)],
     ['Date', new Date(0), (value: Date) => value.setTime(1)],

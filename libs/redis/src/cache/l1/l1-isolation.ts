@@ -64,7 +64,7 @@ function pushParts(value: object, pending: unknown[]): void {
     return;
   }
   if (types.isMap(value)) for (const pair of value) pending.push(pair[0], pair[1]);
-  else if (types.isSet(value)) pending.push(...value);
+  else if (types.isSet(value)) for (const item of value) pending.push(item);
   for (const item of Object.values(value) as unknown[]) if (isReference(item)) pending.push(item);
 }
 

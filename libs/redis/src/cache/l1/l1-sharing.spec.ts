@@ -96,6 +96,16 @@ describe('callers who share a load', () => {
     expect(Object.isFrozen(own)).toBe(false);
   });
 
+  it.each<[string, () => unknown]>([
+    ['not to be looked at without an error', throwing],
+    ['nested too deeply to be copied', nested],
+  ])('what is %s is shared too, and nobody is left waiting', async (_what, make) => {
+    const own = make();
+    const got = await loadTogether(open('frozen', { loadTimeout: { hard: '1s' } }), own);
+    // Told by identity alone: to compare it would take what copying it takes.
+    expect([...new Set(got)].map((value) => value === own)).toEqual([true]);
+  });
+
   it('a value that somebody else has loaded, and that several wait for here', async () => {
     const [there, here] = ['there', 'here'].map(() => new CacheService({ client, namespace: 'both' }));
     if (there === undefined || here === undefined) throw new Error('there are two');
@@ -120,4 +130,18 @@ function at(x: number): Point {
   const point = new Point();
   point.x = x;
   return point;
+}
+
+function throwing(): unknown {
+  return {
+    get total(): number {
+      throw new Error('not computed yet');
+    },
+  };
+}
+
+function nested(): unknown {
+  let value: unknown = 1;
+  for (let depth = 0; depth < 200_000; depth += 1) value = { value };
+  return value;
 }

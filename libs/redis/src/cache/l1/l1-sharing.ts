@@ -21,6 +21,15 @@ export class LoadSharing {
   /** One value for each of so many callers; a caller alone gets what was loaded. */
   deal(value: unknown, callers: number): readonly unknown[] {
     if (callers < 2 || this.#isolation === 'shared' || isPrimitive(value)) return repeat(value, callers);
+    try {
+      return this.#dealCopies(value, callers);
+    } catch {
+      // It throws when it is looked at, or is nested too deeply: no copy of it can be had, and all wait for it.
+      return repeat(value, callers);
+    }
+  }
+
+  #dealCopies(value: unknown, callers: number): readonly unknown[] {
     const copy = this.#copierOf(value);
     if (copy === undefined) return repeat(value, callers);
     if (this.#isolation === 'frozen') {

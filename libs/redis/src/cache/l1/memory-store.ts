@@ -8,6 +8,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../core/index.js';
+import { isAnnouncedByName } from './announced-names.js';
 import { EpochTable } from './l1-epochs.js';
 import { copyOf, freezeDeep, isCopyable, type Handout } from './l1-isolation.js';
 import type { ResolvedL1 } from './l1.options.js';
@@ -62,8 +63,6 @@ interface Held<E> {
 /** What an entry costs beside its data, by measurement rounded up. */
 const OVERHEAD_BYTES = 160;
 const MOST_TALLIED = 10_000;
-/** UTF-8 turns each of these into the same three bytes, so what Redis announces is not the name it is held by. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 export class MemoryStore<E extends Holdable> {
   readonly #options: ResolvedL1;
@@ -123,7 +122,7 @@ export class MemoryStore<E extends Holdable> {
    */
   fill(key: string, entry: E, { since, bytes, ttlMs }: FillOptions): E {
     const lifeMs = Math.min(ttlMs, this.#lifeMs);
-    if (!(lifeMs > 0) || LONE_SURROGATE.test(key)) return entry;
+    if (!(lifeMs > 0) || !isAnnouncedByName(key)) return entry;
     if (!this.#epochs.unchangedSince(since, key)) {
       this.#lateFills += 1;
       return entry;

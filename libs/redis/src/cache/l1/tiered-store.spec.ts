@@ -285,6 +285,17 @@ describe('writing', () => {
   });
 });
 
+it('who is told that a load has just stored a value does not meet an older copy', async () => {
+  const { inner, tiered } = open();
+  inner.lies = entryOf('old');
+  await tiered.get(KEY);
+  inner.lies = entryOf('new');
+  inner.store.acquire = () => Promise.resolve({ state: 'filled', token: 't' });
+  expect(await valueOf(tiered.get(KEY))).toBe('old');
+  await tiered.acquire(KEY, { token: 'mine', leaseMs: 1_000 });
+  expect(await valueOf(tiered.get(KEY))).toBe('new');
+});
+
 describe('tag clocks', () => {
   function openTags(maxTags?: number) {
     const redis = new TrackedByHand();
@@ -347,6 +358,18 @@ describe('tag clocks', () => {
     const again = clocks.read([TAG]);
     deliver();
     expect(await again).toEqual([5]);
+  });
+
+  it('are not held where Redis would announce them by another name', async () => {
+    const { redis, lying, clocks } = openTags();
+    const cut = 'n:v1:tag:{Vilnius \ud83d}';
+    const announced = Buffer.from(cut).toString();
+    lying.set(cut, 4);
+    expect(await clocks.read([cut])).toEqual([4]);
+    lying.set(cut, 5);
+    redis.tell([announced]);
+    expect(await clocks.read([cut])).toEqual([5]);
+    expect(clocks.held?.(cut)).toBeUndefined();
   });
 
   it('are not held while nobody would tell of their changes', async () => {

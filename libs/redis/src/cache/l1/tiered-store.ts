@@ -71,8 +71,11 @@ export class TieredStore implements Store {
     return this.#change([key], this.#inner.fill(key, entry, token));
   }
 
-  acquire(key: string, ask: LeaseAsk): Promise<Grant> {
-    return this.#inner.acquire(key, ask);
+  /** What somebody has just stored may not have been announced yet: whoever reads again is not to meet an older copy. */
+  async acquire(key: string, ask: LeaseAsk): Promise<Grant> {
+    const grant = await this.#inner.acquire(key, ask);
+    if (grant.state === 'filled') this.#memory.invalidate(key);
+    return grant;
   }
 
   renew(key: string, token: string, leaseMs: number): Promise<boolean> {

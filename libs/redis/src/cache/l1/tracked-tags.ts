@@ -3,6 +3,7 @@
  * A clock that does not exist is held as such, since its creation is announced too. While nothing is announced
  * they judge what is in doubt (memory-store.ts), and nothing else.
  */
+import { isAnnouncedByName } from './announced-names.js';
 import { EpochTable } from './l1-epochs.js';
 import type { Follower, L1Tracking } from './l1-tracking.js';
 import type { TagClocks } from '../tag-clocks.js';
@@ -87,6 +88,7 @@ export class TrackedTags implements Follower {
     keys.forEach((key, i) => {
       const clock = clocks[i];
       if (clock === undefined || !this.#epochs.unchangedSince(since, key)) return;
+      if (!isAnnouncedByName(key)) return;
       this.#makeRoom(key);
       this.#known.set(key, clock);
     });

@@ -5,6 +5,7 @@
 import type { Key } from '../../connection/index.js';
 import { spans, type SpanOrigin } from '../../core/index.js';
 import type { LoadContext, Loader } from '../call.options.js';
+import { LoadHaste } from './load-haste.js';
 import type { LoadSlots } from './load-slots.js';
 import { insideLoads, isInsideLoad, loadSpan, scopeHere, type LoadScope } from './loader-run.js';
 
@@ -88,7 +89,7 @@ export class BatchLoader {
     for (const { signal } of wanted) signal.addEventListener('abort', onAbort, { once: true });
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#slots?.take(controller);
+      leave = await this.#slots?.take(controller, hasteOf(wanted));
       const keys = wanted.map(({ key }) => key);
       const scopes = wanted.flatMap(({ scope }) => scope ?? []);
       const values = await insideLoads(scopes, () => this.#traced(keys, { signal: controller.signal }));
@@ -114,6 +115,13 @@ export class BatchLoader {
     };
     return spans.around(plan, async () => this.#load(keys, context));
   }
+}
+
+/** Whoever waits for one of them waits for all. */
+function hasteOf(wanted: readonly Wanted[]): LoadHaste {
+  const haste = new LoadHaste();
+  for (const { scope } of wanted) scope?.haste.onMade(() => haste.make());
+  return haste;
 }
 
 function at(values: ManyValues<unknown>, index: number): unknown {

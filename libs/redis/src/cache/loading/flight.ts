@@ -9,6 +9,7 @@ import type { CacheOutcome, Loader, ResolvedLoad } from '../call.options.js';
 import type { Key } from '../../connection/index.js';
 import type { LoadSharing } from '../l1/l1-sharing.js';
 import type { LoadAbort } from './load-abort.js';
+import { LoadHaste } from './load-haste.js';
 import type { CacheEntry } from '../store.js';
 import { isServable } from '../validity.js';
 import type { WakeCall } from './wake-calls.js';
@@ -71,12 +72,17 @@ class Caller {
     this.#reject(error);
   }
 
+  /** What is there for them when loading fails. */
+  makeshiftAt(now: number): CacheEntry | undefined {
+    const { stale, options } = this.request;
+    return stale !== undefined && isServable(stale, now, options.staleOnErrorMs) ? stale : undefined;
+  }
+
   /** Fails, or makes do with what is stale. */
   fail(error: unknown, now: number): void {
-    const { stale, options } = this.request;
-    const served = stale !== undefined && isServable(stale, now, options.staleOnErrorMs);
-    if (served) this.resolve({ value: stale.value, outcome: 'stale' });
-    else this.reject(error);
+    const stale = this.makeshiftAt(now);
+    if (stale === undefined) this.reject(error);
+    else this.resolve({ value: stale.value, outcome: 'stale' });
   }
 
   #cleanUp(): void {
@@ -103,9 +109,12 @@ export class Flight {
   busy = false;
   /** Somebody may have stored something since the callers have looked. */
   lookAgain = false;
+  /** Of those who wait for it. */
+  readonly haste = new LoadHaste();
   readonly #clock: Clock;
   readonly #sharing: LoadSharing;
-  #callers: Caller[] = [];
+  /** In the order they came. A set, as each of thousands may leave on its own. */
+  readonly #callers = new Set<Caller>();
   #numbers = 0;
   #latestAt = -Infinity;
 
@@ -116,16 +125,24 @@ export class Flight {
   }
 
   get wanted(): boolean {
-    return this.#callers.length > 0 || this.background !== undefined;
+    return this.#callers.size > 0 || this.background !== undefined;
   }
 
   get awaited(): boolean {
-    return this.#callers.length > 0;
+    return this.#callers.size > 0;
+  }
+
+  /** A failure would fail nobody: all who wait have something stale to make do with. */
+  get unfailing(): boolean {
+    const now = this.#clock.wallNow();
+    for (const caller of this.#callers) if (caller.makeshiftAt(now) === undefined) return false;
+    return true;
   }
 
   /** Whose loader and options a load of this flight takes. */
   get lead(): LoadRequest | undefined {
-    return this.#callers[0]?.request ?? this.background;
+    const [first] = this.#callers;
+    return first?.request ?? this.background;
   }
 
   /** The number that the next caller will have: an answer is for those below it. */
@@ -143,7 +160,7 @@ export class Flight {
     return new Promise((resolve, reject) => {
       const caller = new Caller(this.#numbers, request, { resolve, reject });
       this.#numbers += 1;
-      this.#callers.push(caller);
+      this.#callers.add(caller);
       this.#watch(caller);
     });
   }
@@ -167,19 +184,20 @@ export class Flight {
   }
 
   #take(cut: number): readonly Caller[] {
-    const taken = this.#callers.filter(({ number }) => number < cut);
-    this.#callers = this.#callers.filter(({ number }) => number >= cut);
+    const taken = [...this.#callers].filter(({ number }) => number < cut);
+    for (const caller of taken) this.#callers.delete(caller);
     return taken;
   }
 
   #watch(caller: Caller): void {
-    const { signal, options, stale } = caller.request;
+    const { signal, options } = caller.request;
     if (signal !== undefined) {
       const onAbort = (): void => this.#leave(caller, () => caller.reject(abortReason(signal)));
       signal.addEventListener('abort', onAbort, { once: true });
       caller.onSettled(() => signal.removeEventListener('abort', onAbort));
     }
-    if (stale !== undefined && isServable(stale, this.#clock.wallNow(), options.staleOnErrorMs)) {
+    const stale = caller.makeshiftAt(this.#clock.wallNow());
+    if (stale !== undefined) {
       this.#after(caller, options.softTimeoutMs, () => {
         // The load is worth finishing: the next reader has it.
         this.background ??= caller.request;
@@ -201,11 +219,11 @@ export class Flight {
   }
 
   #isLast(caller: Caller): boolean {
-    return this.background === undefined && this.#callers.every((other) => other === caller);
+    return this.background === undefined && this.#callers.size === 1 && this.#callers.has(caller);
   }
 
   #leave(caller: Caller, settle: () => void): void {
-    this.#callers = this.#callers.filter((other) => other !== caller);
+    this.#callers.delete(caller);
     settle();
     if (this.wanted) return;
     this.controller?.abandon(new Error('nobody waits for this load any more'));

@@ -1,5 +1,6 @@
 /** The cap on loaders that run at the same time: more wait in the order they came. */
 import { abortReason } from '../../core/index.js';
+import type { LoadHaste } from './load-haste.js';
 
 /** Its signal is looked at only when there is something to wait for. */
 export interface Abortable {
@@ -23,14 +24,14 @@ export class LoadSlots {
     return this.#taken;
   }
 
-  /** @returns what gives the slot back, once */
-  take(load: Abortable): (() => void) | Promise<() => void> {
-    if (this.#taken >= this.#limit) return this.#wait(load.signal);
+  /** With `haste` there may come to be no slot to wait for. @returns what gives the slot back, once */
+  take(load: Abortable, haste?: LoadHaste): (() => void) | Promise<() => void> {
+    if (this.#taken >= this.#limit) return haste?.made === true ? noSlot : this.#wait(load.signal, haste);
     this.#taken += 1;
     return this.#release();
   }
 
-  #wait(signal: AbortSignal): Promise<() => void> {
+  #wait(signal: AbortSignal, haste: LoadHaste | undefined): Promise<() => void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(abortReason(signal));
@@ -48,6 +49,11 @@ export class LoadSlots {
       };
       this.#waiting.add(waiting);
       signal.addEventListener('abort', onAbort, { once: true });
+      haste?.onMade(() => {
+        if (!this.#waiting.delete(waiting)) return;
+        signal.removeEventListener('abort', onAbort);
+        resolve(noSlot);
+      });
     });
   }
 
@@ -66,4 +72,8 @@ export class LoadSlots {
       next.enter();
     };
   }
+}
+
+function noSlot(): void {
+  // There is nothing to give back.
 }

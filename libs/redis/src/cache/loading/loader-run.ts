@@ -7,6 +7,7 @@ import { distinct, type LoadContext } from '../call.options.js';
 import { ttlOf } from '../cache.options.js';
 import { timedOut, type LoadRequest } from './flight.js';
 import type { LoadAbort } from './load-abort.js';
+import type { LoadHaste } from './load-haste.js';
 
 export type LoadResult =
   | {
@@ -26,6 +27,7 @@ export interface LoadScope {
   readonly key: string;
   /** Its lease; undefined where it has none. */
   readonly token: string | undefined;
+  readonly haste: LoadHaste;
   /** The loads of the other keys, where one loader runs for many. */
   readonly others?: ReadonlyMap<string, LoadScope>;
   /** The load it is part of. */
@@ -93,6 +95,7 @@ export interface LoadRun {
   /** Whose load it is. */
   readonly loads: object;
   readonly token: string | undefined;
+  readonly haste: LoadHaste;
 }
 
 class Decisions {
@@ -124,12 +127,13 @@ export function runTraced(request: LoadRequest, parts: LoadRun, plan: SpanPlan):
 
 /** Never rejects. */
 export function runLoader(request: LoadRequest, run: LoadRun): Promise<LoadResult> {
-  const { abort, clock, keys, loads, token } = run;
+  const { abort, clock, keys, loads, token, haste } = run;
   const { hardTimeoutMs, tags } = request.options;
   const decisions = new Decisions(tags);
   const startedAt = clock.now();
   return new Promise((resolve) => {
-    const scope: LoadScope = { loads, key: request.key, token, around: loading.getStore(), over: false };
+    const around = loading.getStore();
+    const scope: LoadScope = { loads, key: request.key, token, haste, around, over: false };
     let timer: Timer | undefined;
     let left = false;
     const end = (result: LoadResult): void => {

@@ -7,7 +7,7 @@ import { CacheClosedError, RecursiveLoadError } from '../cache.errors.js';
 import { lifetimeOf } from '../call.options.js';
 import { Flight, type Answer, type LoadRequest } from './flight.js';
 import { reviveFailure } from './load-failure.js';
-import { isLeasedAround, isLoadingAround, outsideLoads } from './loader-run.js';
+import { isInsideLoad, isLeasedAround, isLoadingAround, outsideLoads } from './loader-run.js';
 import { OwnLoads, type OwnLoadsParts } from './own-loads.js';
 import type { LoadSharing } from '../l1/l1-sharing.js';
 import type { Reader } from '../reader.js';
@@ -53,7 +53,9 @@ export class Loads {
     if (known !== undefined) {
       this.#parts.counters.add('coalesced');
       if (known.busy) request.onDecided?.();
-      return known.join(request);
+      const answer = known.join(request);
+      if (isInsideLoad()) known.haste.make();
+      return answer;
     }
     const flight = this.#open(request);
     const answer = flight.join(request);
@@ -174,7 +176,7 @@ export class Loads {
       leaseMs: settings.leaseMs,
       waitedFor: flight.waitedFor,
       despite: flight.despite,
-      anyFailure: request.stale !== undefined,
+      anyFailure: flight.unfailing,
       waitedMs: flight.waitedMs,
     });
     const reading = fence.now();

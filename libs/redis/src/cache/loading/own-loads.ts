@@ -104,13 +104,13 @@ export class OwnLoads {
     let leave: (() => void) | undefined;
     try {
       if (!request.batched && !isInsideLoad()) {
-        const taken = slots.take(abort);
+        const taken = slots.take(abort, flight.haste);
         leave = taken instanceof Promise ? await taken : taken;
       }
       const began = flight.cut;
       counters.add('loads');
       const startedAt = clock.now();
-      const run = { abort, clock, keys, loads: this, token };
+      const run = { abort, clock, keys, loads: this, token, haste: flight.haste };
       const result = await this.#run(request, run, !flight.awaited);
       const loaded = result.kind === 'failed' ? codeOf(result.error) : 'ok';
       this.#parts.report('load', loaded, { key: request.key, durationMs: clock.now() - startedAt });
