@@ -20,12 +20,7 @@ const ALONE = [
 ];
 
 /** These judge how long things take while something fails, and have the machine for themselves. */
-const TIMED = [
-  'test/faults/faults*.spec.ts',
-  'test/faults-cleanup/cleanup-foreground.spec.ts',
-  'test/faults-http/outage.spec.ts',
-  'test/faults-limit/outage.spec.ts',
-];
+const TIMED = ['test/faults/faults*.spec.ts', 'test/faults-cleanup/cleanup-foreground.spec.ts'];
 const NOWHERE = ['**/node_modules/**', '**/dist/**'];
 
 const library = (path: string) => fileURLToPath(new URL(`./libs/redis/${path}`, import.meta.url));
