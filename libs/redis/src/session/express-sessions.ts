@@ -72,25 +72,18 @@ class HeldAnswer {
   }
 
   hold(): void {
-    for (const name of METHODS)
-      this.#cover(
-        name,
-        () =>
-          (...args) =>
-            this.#take({ name, args }),
-      );
+    for (const name of METHODS) this.#cover(name, (...args) => this.#take({ name, args }));
     for (const name of LISTENING) {
-      this.#cover(name, (before) => (event, listener) => {
+      const listen = Reflect.get(this.#response, name) as Method;
+      this.#cover(name, (event, listener) => {
         if (event === 'drain' && typeof listener === 'function') this.#waiting.add(listener as Listener);
-        return Reflect.apply(before, this.#response, [event, listener]);
+        return Reflect.apply(listen, this.#response, [event, listener]);
       });
     }
   }
 
-  #cover(name: string, make: (before: Method) => Method): void {
-    const before = Reflect.get(this.#response, name) as Method;
-    const own = make(before);
-    this.#covered.push([name, before, own]);
+  #cover(name: string, own: Method): void {
+    this.#covered.push([name, Reflect.get(this.#response, name) as Method, own]);
     Reflect.set(this.#response, name, own);
   }
 
