@@ -1,6 +1,6 @@
 /** Limits of routes on Express and on Fastify: who is counted, what clients are told, in which order things run. */
 import 'reflect-metadata';
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import {
@@ -683,6 +683,33 @@ class LimitedRooms implements NestModule {
     consumer.apply(RateLimitMiddleware).forRoutes('*path');
   }
 }
+
+/** As what watches over the time a request takes: it answers, whatever becomes of it. */
+const answerSoon = (_request: unknown, response: ServerResponse, next: () => void): void => {
+  setTimeout(() => response.writableEnded || response.end('late'), 50);
+  next();
+};
+
+@Module({ controllers: [Rooms] })
+class Answering implements NestModule {
+  configure(consumer: MiddlewareConsumer): void {
+    consumer.apply(answerSoon, RateLimitMiddleware).forRoutes('*path');
+  }
+}
+
+describe.each(ADAPTERS)('the middleware on $name', (adapter) => {
+  it('a denial that comes when the request has been answered by somebody else harms nobody', async () => {
+    gate = new Gate();
+    const endpoints = { '/room/open': { limit: () => gate.limit().then(() => 0), window: '1d' } } as const;
+    const served = await serve(adapter, { endpoints }, { imports: [Answering] });
+    const asked = served.ask('/room/open');
+    await expect.poll(() => gate.asked, { timeout: 10_000 }).toBe(1);
+    expect(await (await asked).text()).toBe('late');
+    gate.open();
+    await expect.poll(() => served.app.get(RateLimiter).stats().denied, { timeout: 10_000 }).toBe(1);
+    expect((await served.ask('/room/none')).status).toBe(404);
+  });
+});
 
 describe.each(DOORS)('places on $name', (adapter) => {
   const settled = { timeout: 10_000 };

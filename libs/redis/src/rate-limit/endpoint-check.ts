@@ -2,7 +2,7 @@
 import { CallPlace, whenAnswered } from './call-place.js';
 import type { RateDecision } from './decision.js';
 import { RememberedDecision } from './denial-memory.js';
-import { problemOf } from './problem.js';
+import { problemOf, statusOf } from './problem.js';
 import { RateLimitCall } from './rate-limit-call.js';
 import type { Decided, RouteLimits } from './route-limits.js';
 
@@ -62,8 +62,7 @@ export function checkEndpoint(routes: RouteLimits, asked: EndpointRequest, verdi
 }
 
 function conclude(decision: Decided, place: CallPlace | undefined, verdict: EndpointVerdict): void {
-  if (decision?.allowed === false)
-    verdict.refuse(decision.source === 'closed' ? 503 : 429, problemText(decision));
+  if (decision?.allowed === false) verdict.refuse(statusOf(decision), problemText(decision));
   else if (decision === undefined || place === undefined || place.keep(decision)) verdict.pass();
 }
 

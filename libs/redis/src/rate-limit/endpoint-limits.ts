@@ -86,8 +86,6 @@ const PLAIN_PATH = /^(?:\/[\w~!$&'()*+,=@-]+)*\/?$/u;
 
 /** Every list of segments some router may see in it, in lower case; one for a path without anything special. */
 export function readingsOf(url: string): readonly (readonly string[])[] {
-  // As most of them come, without a query.
-  if (PLAIN_PATH.test(url)) return [url.toLowerCase().split('/').filter(Boolean)];
   const [path = ''] = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/iu, '').split(/[?#]/u, 1);
   if (PLAIN_PATH.test(path)) return [path.toLowerCase().split('/').filter(Boolean)];
   // As they stand; up to a semicolon, where some see a query begin; and as a file system would take them.

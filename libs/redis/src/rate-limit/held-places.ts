@@ -1,12 +1,12 @@
 /**
  * Places this process holds in `'concurrency'` limits. Each is renewed three times in its life, so that only the
- * death of the process gives it away; what was not given back is given back at the end. What Redis did not take
- * back, being away, is owed, and offered again until it would have fallen free by itself.
+ * death of the process gives it away; what was not given back is given back at the end.
  */
 import { randomBytes } from 'node:crypto';
 import type { RedisClient } from '../connection/index.js';
 import type { Clock, Timer } from '../core/index.js';
-import { releasePlacesScript, renewPlacesScript } from './place.scripts.js';
+import { OwedPlaces } from './owed-places.js';
+import { renewPlacesScript } from './place.scripts.js';
 
 interface Place {
   readonly client: RedisClient;
@@ -16,24 +16,6 @@ interface Place {
   renewAt: number;
 }
 
-/** A place to be given back: whether it was ever taken may not be known. */
-interface Debt {
-  readonly client: RedisClient;
-  readonly key: string;
-  readonly holder: string;
-  readonly untilMs: number;
-  /** A script that takes it may be on its way behind what gives it back, over a connection that was lost. */
-  isInDoubt: boolean;
-}
-
-const OFFER_AGAIN_MS = 1_000;
-
-/** Beyond these the oldest fall free by themselves: an outage is no reason to fill the heap. */
-const MAX_DEBTS = 10_000;
-
-/** As many as go into one call without holding the server up. */
-const DEBTS_OF_A_CALL = 500;
-
 /** Who asks for the outcome of a renewal: a place that is gone has been given to somebody else. */
 export type OnPlaceLost = () => void;
 
@@ -41,15 +23,14 @@ export class HeldPlaces {
   readonly #clock: Clock;
   readonly #onLost: OnPlaceLost;
   readonly #places = new Set<Place>();
-  readonly #debts = new Set<Debt>();
+  readonly #debts: OwedPlaces;
   #timer: Timer | undefined;
   #timerAt = Infinity;
-  #offering: Timer | undefined;
-  #isClosed = false;
 
   constructor(clock: Clock, onLost: OnPlaceLost) {
     this.#clock = clock;
     this.#onLost = onLost;
+    this.#debts = new OwedPlaces(clock);
   }
 
   get size(): number {
@@ -73,62 +54,20 @@ export class HeldPlaces {
   /** A place that was asked for, of which nobody knows whether it was taken. */
   giveUp(client: RedisClient, key: string, holder: string, holdMs: number): void {
     const untilMs = this.#clock.now() + holdMs;
-    void this.#giveBack([{ client, key, holder, untilMs, isInDoubt: true }]);
+    void this.#debts.giveBack([{ client, key, holder, untilMs, isInDoubt: true }]);
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
     this.#timer?.cancel();
-    this.#offering?.cancel();
-    this.#timer = this.#offering = undefined;
+    this.#timer = undefined;
     const places = [...this.#places];
-    const debts = [...this.#debts];
     this.#places.clear();
-    this.#debts.clear();
-    await Promise.all([
-      ...places.map((place) => this.#release(place)),
-      ...groupsOf(debts).map((group) => this.#giveBack(group)),
-    ]);
+    await Promise.all([...places.map((place) => this.#release(place)), this.#debts.close()]);
   }
 
   #release({ client, key, holder, holdMs }: Place): Promise<void> {
     const untilMs = this.#clock.now() + holdMs;
-    return this.#giveBack([{ client, key, holder, untilMs, isInDoubt: false }]);
-  }
-
-  /** All of one client and key. */
-  async #giveBack(debts: readonly Debt[]): Promise<void> {
-    const [first] = debts;
-    if (first === undefined) return;
-    let taken = 0;
-    try {
-      const holders = debts.map(({ holder }) => holder);
-      taken = await first.client.run(releasePlacesScript, [first.key], { holders });
-    } catch {
-      for (const debt of debts) this.#owe(debt);
-      return;
-    }
-    if (taken === debts.length) return;
-    for (const debt of debts) {
-      if (!debt.isInDoubt) continue;
-      debt.isInDoubt = false;
-      this.#owe(debt);
-    }
-  }
-
-  #owe(debt: Debt): void {
-    if (this.#isClosed || this.#clock.now() >= debt.untilMs) return;
-    this.#debts.add(debt);
-    const [oldest] = this.#debts;
-    if (this.#debts.size > MAX_DEBTS && oldest !== undefined) this.#debts.delete(oldest);
-    this.#offering ??= this.#clock.after(OFFER_AGAIN_MS, () => this.#offerAgain());
-  }
-
-  #offerAgain(): void {
-    this.#offering = undefined;
-    const debts = [...this.#debts];
-    this.#debts.clear();
-    for (const group of groupsOf(debts)) void this.#giveBack(group);
+    return this.#debts.giveBack([{ client, key, holder, untilMs, isInDoubt: false }]);
   }
 
   #arm(): void {
@@ -168,19 +107,4 @@ export class HeldPlaces {
       // The next renewal is due before the place is lost, and nobody else can tell more than it.
     }
   }
-}
-
-function groupsOf(debts: readonly Debt[]): readonly Debt[][] {
-  const all: Debt[][] = [];
-  const open = new Map<string, Debt[]>();
-  for (const debt of debts) {
-    const home = `${debt.client.name}|${debt.key}`;
-    const group = open.get(home);
-    if (group === undefined || group.length >= DEBTS_OF_A_CALL) {
-      const begun = [debt];
-      all.push(begun);
-      open.set(home, begun);
-    } else group.push(debt);
-  }
-  return all;
 }

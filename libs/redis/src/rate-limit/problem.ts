@@ -14,12 +14,17 @@ export const PROBLEM_TYPE = 'application/problem+json';
 
 const TYPES = 'https://iana.org/assignments/http-problem-types#';
 
+export function statusOf({ source }: RateDecision): RateLimitProblem['status'] {
+  return source === 'closed' ? 503 : 429;
+}
+
 export function problemOf(decision: RateDecision): RateLimitProblem {
-  if (decision.source === 'closed') {
+  const status = statusOf(decision);
+  if (status === 503) {
     return {
       type: `${TYPES}temporary-reduced-capacity`,
       title: 'Request cannot be satisfied due to temporary server capacity constraints',
-      status: 503,
+      status,
       detail: 'The limit of this route could not be checked, and it lets nothing through unchecked.',
       code: 'RATE_LIMIT_UNAVAILABLE',
       'violated-policies': decision.violated,
@@ -31,7 +36,7 @@ export function problemOf(decision: RateDecision): RateLimitProblem {
     title: penalized
       ? 'Request not satisfied due to detection of abnormal request pattern'
       : 'Request cannot be satisfied as assigned quota has been exceeded',
-    status: 429,
+    status,
     detail: detailOf(decision),
     code: 'RATE_LIMITED',
     'violated-policies': decision.violated,

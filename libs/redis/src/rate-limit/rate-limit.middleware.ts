@@ -2,7 +2,7 @@
 import { Inject, Injectable, type NestMiddleware } from '@nestjs/common';
 import { checkEndpoint } from './endpoint-check.js';
 import { PROBLEM_TYPE } from './problem.js';
-import { RouteLimits } from './route-limits.js';
+import { RouteLimits, setHeaders } from './route-limits.js';
 
 /** What of Node's request and response is used; Express and the middleware of Fastify both hand them over. */
 interface IncomingRequest {
@@ -13,7 +13,6 @@ interface IncomingRequest {
 
 interface OutgoingResponse {
   statusCode: number;
-  setHeader(name: string, value: string): unknown;
   end(body: string): unknown;
 }
 
@@ -41,7 +40,7 @@ export class RateLimitMiddleware implements NestMiddleware<IncomingRequest, Outg
         fail: next,
         refuse: (status, problem) => {
           response.statusCode = status;
-          response.setHeader('Content-Type', PROBLEM_TYPE);
+          setHeaders(response, [['Content-Type', PROBLEM_TYPE]]);
           response.end(problem);
         },
       },
