@@ -103,7 +103,7 @@ const settleSession = scriptContract(
       a: random.oneOf([0, moment(random)]),
       ...(random.integer(0, 5) > 0 && { t: moment(random) }),
       x: random.oneOf([0, 1, 1]),
-      ...(random.integer(0, 6) === 0 && { r: 'next' }),
+      ...(random.integer(0, 3) === 0 && { r: random.oneOf(['next', '']) }),
     };
     const before = [
       ...found(random, session, [['HSET', session, ...Object.entries(fields).flat()]]),

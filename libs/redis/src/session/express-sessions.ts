@@ -39,6 +39,8 @@ type Method = (...args: Args) => unknown;
 const METHODS = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
 type MethodName = (typeof METHODS)[number];
 
+const COOKIE = 'Set-Cookie';
+
 type Phase = 'open' | 'storing' | 'released' | 'refused';
 
 /** By which whoever was told to wait hears that it may write on. */
@@ -138,19 +140,26 @@ class HeldAnswer {
     this.#phase = 'released';
     this.#restore();
     const { setCookie } = this.#session;
-    if (setCookie !== undefined && !this.#response.headersSent)
-      this.#response.appendHeader('Set-Cookie', setCookie);
+    if (setCookie !== undefined && !this.#response.headersSent) this.#addCookie(setCookie);
     // A stream goes on, and so may its handler with the session.
     if (!this.#holds('end'))
       this.#response.once('close', () => void this.#session.commit().catch(() => undefined));
     for (const call of this.#held.splice(0)) this.#make(call);
   }
 
+  /** Headers that a handler hands to `writeHead` take the place of those of their name that are set before. */
+  #addCookie(setCookie: string): void {
+    const at = this.#held.findIndex(({ name }) => name === 'writeHead');
+    const head = this.#held[at];
+    const args = head && withCookie(head.args, setCookie);
+    if (args === undefined) this.#response.appendHeader(COOKIE, setCookie);
+    else this.#held[at] = { name: 'writeHead', args };
+  }
+
   /** Nothing has left yet, so the answer can still be the truth; what the handler goes on to say is dropped. */
   #refuse(error: unknown): void {
     this.#phase = 'refused';
-    const conflict = isRedisModuleError(error) && error.code === 'SESSION_CONFLICT';
-    const status = conflict ? 409 : 503;
+    const status = statusOf(error);
     for (const name of this.#response.getHeaderNames()) this.#response.removeHeader(name);
     this.#response.setHeader('content-type', 'application/problem+json');
     this.#response.setHeader('cache-control', 'no-store');
@@ -171,6 +180,41 @@ class HeldAnswer {
       if (Reflect.get(this.#response, name) === own) Reflect.set(this.#response, name, before);
     }
   }
+}
+
+/** Arguments of `writeHead` with one cookie more; undefined where what is set on the answer before stays. */
+function withCookie(args: Args, setCookie: string): Args | undefined {
+  const headers: unknown = args.at(-1);
+  if (typeof headers !== 'object' || headers === null) return undefined;
+  const isNested = Array.isArray(headers) && Array.isArray(headers[0]);
+  const pairs = pairsOf(headers);
+  const own = pairs.filter(isCookie).flatMap(([, value]) => value);
+  if (own.length === 0 && !isNested) return undefined;
+  // In one: of several pairs of a name, Node sends the last only where other headers are set before.
+  const all = [...pairs.filter((pair) => !isCookie(pair)), [COOKIE, [...own, setCookie]] as const];
+  const before = args.slice(0, -1);
+  if (isNested) return [...before, all];
+  return [...before, Array.isArray(headers) ? all.flat() : Object.fromEntries(all)];
+}
+
+type Pair = readonly [name: string, value: unknown];
+
+/** Headers as Node takes them: an object, name and value in turn, or a list of pairs. */
+function pairsOf(headers: object): Pair[] {
+  if (!Array.isArray(headers)) return Object.entries(headers);
+  const flat: readonly unknown[] = Array.isArray(headers[0]) ? (headers.flat() as unknown[]) : headers;
+  return flat.flatMap((name, at): Pair[] => (at % 2 === 0 ? [[String(name), flat[at + 1]]] : []));
+}
+
+function isCookie([name]: Pair): boolean {
+  return name.toLowerCase() === 'set-cookie';
+}
+
+/** What a session could not be stored for: it was changed meanwhile, by what is put in, or for want of Redis. */
+export function statusOf(error: unknown): number {
+  const code = isRedisModuleError(error) ? error.code : undefined;
+  if (code === 'SESSION_CONFLICT') return 409;
+  return code === 'INVALID_SESSION_DATA' ? 500 : 503;
 }
 
 export function problemOf(status: number, error: unknown): Record<string, unknown> {

@@ -1,6 +1,6 @@
 /** Sessions for Fastify: a plugin, and nothing of Fastify is needed to make it. */
-import { isRedisModuleError } from '../core/index.js';
-import { problemOf } from './express-sessions.js';
+import { Readable } from 'node:stream';
+import { problemOf, statusOf } from './express-sessions.js';
 import { HttpSession } from './http-session.js';
 import type { SessionData } from './session.js';
 import type { SessionService } from './session-service.js';
@@ -56,6 +56,8 @@ export function fastifySessions<Data extends object = SessionData>(
       try {
         await session.commit();
       } catch (error) {
+        // Nobody reads on what was to be sent.
+        if (payload instanceof Readable) payload.destroy();
         return refuse(reply, error);
       }
       if (session.setCookie !== undefined) reply.header('set-cookie', session.setCookie);
@@ -68,11 +70,22 @@ export function fastifySessions<Data extends object = SessionData>(
   return plugin;
 }
 
+/** What tells of the answer that is dropped. */
+const OF_THE_BODY = [
+  'content-length',
+  'content-encoding',
+  'content-disposition',
+  'content-range',
+  'accept-ranges',
+  'etag',
+  'last-modified',
+] as const;
+
 /** The answer has not left yet, so it can still be the truth. */
 function refuse(reply: FastifyReplyLike, error: unknown): string {
-  const status = isRedisModuleError(error) && error.code === 'SESSION_CONFLICT' ? 409 : 503;
+  const status = statusOf(error);
   reply.code(status);
-  reply.removeHeader('content-length');
+  for (const name of OF_THE_BODY) reply.removeHeader(name);
   reply.header('content-type', 'application/problem+json');
   reply.header('cache-control', 'no-store');
   return JSON.stringify(problemOf(status, error));

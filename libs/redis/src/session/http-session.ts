@@ -1,9 +1,9 @@
 /** The session of one request: what `request.session` is, on Express and on Fastify. */
 import { readCookie, writeCookie } from './cookie.js';
 import { SessionGoneError } from './session.errors.js';
-import { changesSince } from './session-seal.js';
+import { changesSince, refill, snapshot, withChanges } from './session-seal.js';
 import { Session, type Device, type SessionData } from './session.js';
-import type { CreateSession, SessionService } from './session-service.js';
+import type { SessionService } from './session-service.js';
 
 export interface HttpSessionRequest {
   readonly cookie: string | undefined;
@@ -61,20 +61,30 @@ export class HttpSession<Data extends object = SessionData> {
 
   /** Under a new id, so that an id somebody planted before the login opens nothing after it. Data stays. */
   async login(user: string, { device }: LoginOptions = {}): Promise<void> {
-    const session = this.#session;
-    this.#session =
-      session === undefined
-        ? await this.#begin({ user, device })
-        : await this.#sessions.rotate(session, { user, device: device ?? session.device });
+    await this.#renew(async () => {
+      const session = this.#session;
+      if (session === undefined) {
+        return this.#sessions.create({ user, device, data: this.#draft, replaces: this.#cameWith });
+      }
+      try {
+        return await this.#sessions.rotate(session, { user, device: device ?? session.device });
+      } catch (error) {
+        if (!(error instanceof SessionGoneError)) throw error;
+        // Ended meanwhile, as by the same login that was sent twice. Only what this request has put in is kept.
+        const data = withChanges({}, session.state.data, session.state.known) as Partial<Data>;
+        return this.#sessions.create({ user, device, data, replaces: session.id });
+      }
+    });
   }
 
   /** Ends the session; what is in it is gone. */
   async logout(): Promise<void> {
-    const session = this.#session;
+    // Also one that can not be read here: elsewhere it may be.
+    const ended = this.#session ?? this.#cameWith;
     this.#session = undefined;
     this.#draft = {};
     this.#loggedOut = true;
-    if (session !== undefined) await this.#sessions.destroy(session);
+    if (ended !== undefined) await this.#sessions.destroy(ended);
   }
 
   /** Ends all other sessions of the user. @returns how many there were */
@@ -86,17 +96,16 @@ export class HttpSession<Data extends object = SessionData> {
 
   /** A new id for the same session, after a change of rights. */
   async regenerate(): Promise<void> {
-    if (this.#session !== undefined) this.#session = await this.#sessions.rotate(this.#session);
+    const session = this.#session;
+    if (session !== undefined) await this.#renew(() => this.#sessions.rotate(session));
   }
 
   /** Stores what changed, and begins a session for a visitor who has something to keep. */
   async commit(): Promise<void> {
-    if (this.#session === undefined) {
-      if (Object.keys(this.#draft).length > 0) this.#session = await this.#begin({});
-      return;
-    }
+    const session = this.#session;
     try {
-      this.#session = await this.#sessions.save(this.#session);
+      if (session !== undefined) this.#session = await this.#sessions.save(session);
+      else if (Object.keys(this.#draft).length > 0) await this.#renew(() => this.#begin());
     } catch (error) {
       if (!(error instanceof SessionGoneError)) throw error;
       // Ended meanwhile, here or elsewhere: the answer goes out, and nothing of this request is kept.
@@ -105,11 +114,16 @@ export class HttpSession<Data extends object = SessionData> {
     }
   }
 
-  /** Whether `commit` would have something to do. */
+  /** Whether `commit` would have something to do, be it to refuse what can not be stored. */
   get isDirty(): boolean {
     if (this.#session === undefined) return Object.keys(this.#draft).length > 0;
-    const { changed, removed } = changesSince(this.#session.state.known, this.#session.state.data);
-    return changed.length + removed.length > 0;
+    const { known, data } = this.#session.state;
+    try {
+      const { changed, removed } = changesSince(known, data);
+      return changed.length + removed.length > 0;
+    } catch {
+      return true;
+    }
   }
 
   /**
@@ -122,10 +136,18 @@ export class HttpSession<Data extends object = SessionData> {
     return writeCookie(id, this.#sessions.settings, this.#overTls);
   }
 
-  /** The handler may have the draft in its hands and go on with it, so the draft becomes the data of the session. */
-  async #begin(owner: Omit<CreateSession<Data>, 'data'>): Promise<Session<Data>> {
-    const draft = this.#draft;
-    const { state, expiresAt } = await this.#sessions.create({ ...owner, data: draft });
-    return new Session({ ...state, data: draft }, expiresAt - state.leftMs);
+  /** After a logout of its own, what it puts in begins anew; else the visitor may be logged in by now. */
+  #begin(): Promise<Session<Data>> {
+    const replaces = this.#loggedOut ? undefined : this.#cameWith;
+    return this.#sessions.create({ data: this.#draft, replaces });
+  }
+
+  /** The handler may have the data in its hands and go on with it, so it stays the same object under every id. */
+  async #renew(work: () => Promise<Session<Data>>): Promise<void> {
+    const data = this.data as SessionData;
+    const before = snapshot(data);
+    const { state, expiresAt } = await work();
+    refill(data, withChanges(state.data, data, before));
+    this.#session = new Session({ ...state, data }, expiresAt - state.leftMs);
   }
 }

@@ -18,17 +18,18 @@ export {
 export {
   createScript,
   destroyScript,
+  joinScript,
   loadScript,
   revokeAllScript,
   rotateScript,
   saveScript,
 } from './session.scripts.js';
 export { Session, type Device, type SessionData, type SessionInfo } from './session.js';
+export type { SessionCounts } from './session-calls.js';
 export {
   SessionService,
   type CreateSession,
   type RotateSession,
-  type SessionCounts,
   type SessionServiceParts,
 } from './session-service.js';
 export {

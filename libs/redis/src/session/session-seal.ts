@@ -43,14 +43,14 @@ export class SessionSeal {
     return sealed.flat();
   }
 
-  /** Undefined when what stands there is not what was sealed for this session. */
-  async open(key: string, fields: Loaded['fields']): Promise<Unsealed | undefined> {
+  /** @throws InvalidSessionDataError when what stands there is not what was sealed for this session */
+  async open(key: string, fields: Loaded['fields']): Promise<Unsealed> {
     const meta = await this.#read(key, META_FIELD, fields);
-    if (!isMeta(meta)) return undefined;
+    if (!isMeta(meta)) throw unreadable('corrupt');
     const data: SessionData = {};
     for (const name of dataNames(fields)) {
       const value = await this.#read(key, dataField(name), fields);
-      if (value === undefined) return undefined;
+      if (value === undefined) throw unreadable('corrupt');
       define(data, name, value);
     }
     return { meta, data, known: snapshot(data) };
@@ -58,9 +58,10 @@ export class SessionSeal {
 
   async #read(key: string, field: string, fields: Loaded['fields']): Promise<unknown> {
     const bytes = fields.get(field);
-    if (bytes === undefined) return undefined;
+    if (bytes === undefined) throw unreadable('corrupt');
     const decoded = await this.#codec.decode(bytes, this.#context(key, field));
-    return decoded.ok ? decoded.value : undefined;
+    if (!decoded.ok) throw unreadable(decoded.reason);
+    return decoded.value;
   }
 
   /** No key and no name of ours has a line break in it; a name of the user's stands last. */
@@ -103,6 +104,12 @@ export function withChanges(
   return merged;
 }
 
+/** Puts other data into an object that others have in their hands. */
+export function refill(data: SessionData, content: SessionData): void {
+  for (const name of Object.keys(data)) Reflect.deleteProperty(data, name);
+  for (const name of Object.keys(content)) define(data, name, content[name]);
+}
+
 /** A field that is undefined is no field. */
 function namesOf(data: SessionData): string[] {
   const names = Object.keys(data).filter((name) => data[name] !== undefined);
@@ -125,6 +132,13 @@ function textOf(name: string, value: unknown): string {
 /** By definition, not by assignment: a field named `__proto__` is data. */
 function define(data: SessionData, name: string, value: unknown): void {
   Object.defineProperty(data, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
+function unreadable(reason: string): InvalidSessionDataError {
+  return new InvalidSessionDataError(`a session can not be read: ${reason}`, {
+    hint: 'this process may lack the key it was sealed with',
+    details: { reason },
+  });
 }
 
 function isMeta(value: unknown): value is SessionMeta {

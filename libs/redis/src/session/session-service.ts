@@ -4,24 +4,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Codec } from '../codec/index.js';
-import {
-  isRedisModuleError,
-  systemClock,
-  telemetryChannel,
-  type Clock,
-  type TelemetryChannel,
-} from '../core/index.js';
+import { isRedisModuleError, systemClock, type Clock } from '../core/index.js';
 import type { RedisClient } from '../connection/index.js';
+import { SessionCalls, type SessionCounts } from './session-calls.js';
 import { createId, isHandle, randomTag, refOf, tagOfUser, type SessionRef } from './session-id.js';
-import {
-  SessionConflictError,
-  SessionGoneError,
-  SessionUnavailableError,
-  TooManySessionsError,
-} from './session.errors.js';
+import { SessionConflictError, SessionGoneError, TooManySessionsError } from './session.errors.js';
 import { SessionKeys } from './session.keys.js';
 import type { ResolvedSession } from './session.options.js';
 import { changesSince, SessionSeal, snapshot, withChanges } from './session-seal.js';
+import { SessionTrail } from './session-trail.js';
 import {
   META_FIELD,
   Session,
@@ -29,17 +20,9 @@ import {
   type SessionData,
   type SessionInfo,
   type SessionMeta,
+  type SessionState,
 } from './session.js';
-import {
-  createScript,
-  destroyScript,
-  loadScript,
-  revokeAllScript,
-  rotateScript,
-  saveScript,
-  type Destroyed,
-  type Saved,
-} from './session.scripts.js';
+import { createScript, revokeAllScript, rotateScript, saveScript, type Saved } from './session.scripts.js';
 
 export interface SessionServiceParts {
   readonly client: RedisClient;
@@ -54,6 +37,12 @@ export interface CreateSession<Data extends object> {
   /** Whose it is: it is listed among theirs, counted, and revoked with them. */
   readonly user?: string | undefined;
   readonly device?: Device | undefined;
+  /**
+   * Id the visitor came with, and that opens nothing. With a user this is their login: requests that are under way with
+   * that id begin no session of their own for `rotationGrace`, and a login that was sent twice is one session. Without
+   * one it rejects with `SessionGoneError` where a login or a logout has ended that id within this time.
+   */
+  readonly replaces?: string | undefined;
 }
 
 export interface RotateSession {
@@ -62,21 +51,12 @@ export interface RotateSession {
   readonly device?: Device | undefined;
 }
 
-/** What became of an operation so far. */
-export interface SessionCounts {
-  readonly ok: number;
-  /** The session is gone, was changed meanwhile, or the user may have no more. */
-  readonly refused: number;
-  /** Redis did not answer. */
-  readonly unavailable: number;
-}
-
 /** Thousandths of the idle time after which a load writes the time of use: a tenth. */
 const TOUCH_AFTER = 100;
 const NEVER_TOUCH = 2_000;
 /** Others change the session at the same time, again and again. */
-const ROTATE_ATTEMPTS = 5;
-/** Rotations that a request may have slept through. */
+const ATTEMPTS = 5;
+/** Rotations that a save may meet. */
 const MOST_MOVES = 16;
 
 export class SessionService<Data extends object = SessionData> {
@@ -85,8 +65,8 @@ export class SessionService<Data extends object = SessionData> {
   readonly #keys: SessionKeys;
   readonly #seal: SessionSeal;
   readonly #clock: Clock;
-  readonly #telemetry: TelemetryChannel = telemetryChannel('session');
-  readonly #counts = new Map<string, SessionCounts>();
+  readonly #trail: SessionTrail;
+  readonly #calls: SessionCalls;
 
   constructor({ client, namespace, codec, settings, clock = systemClock }: SessionServiceParts) {
     this.settings = settings;
@@ -94,28 +74,40 @@ export class SessionService<Data extends object = SessionData> {
     this.#keys = new SessionKeys(namespace);
     this.#seal = new SessionSeal(codec, namespace);
     this.#clock = clock;
+    this.#trail = new SessionTrail(client, this.#keys);
+    this.#calls = new SessionCalls(clock);
   }
 
   /** What became of each operation so far, by its name. */
   stats(): Readonly<Record<string, SessionCounts>> {
-    return Object.fromEntries(this.#counts);
+    return this.#calls.stats();
   }
 
   // -- one session ------------------------------------------------------------------------------------------
 
   /** @throws TooManySessionsError when the user has as many as may be and `onTooMany` is `'refuse'` */
   async create(options: CreateSession<Data> = {}): Promise<Session<Data>> {
-    const { data = {}, user, device } = options;
+    const { data = {}, user, device, replaces } = options;
     const meta = { user: user ?? null, createdAt: this.#clock.wallNow(), device: device ?? null };
-    const session = await this.#guard('create', () => this.#create(meta, { ...data }));
+    const former = refOf(replaces);
+    const session = await this.#calls.guard('create', () => {
+      if (former === undefined) return this.#create(meta, { ...data });
+      return meta.user === null
+        ? this.#begin(former, meta, { ...data })
+        : this.#logIn(former, { ...meta, user: meta.user }, { ...data });
+    });
     return session as Session<Data>;
   }
 
-  /** The session of an id, or undefined when there is none. Using it puts its end off. */
+  /**
+   * The session of an id, or undefined when there is none, or none that can be read: an event tells of that. Using it
+   * puts its end off.
+   */
   async load(id: string | undefined): Promise<Session<Data> | undefined> {
     const ref = refOf(id);
     if (id === undefined || ref === undefined) return undefined;
-    return this.#guard('load', () => this.#load(id, ref, TOUCH_AFTER) as Promise<Session<Data> | undefined>);
+    const found = this.#calls.guard('load', () => this.#load(id, ref, TOUCH_AFTER));
+    return (await found.catch(noneIfUnreadable)) as Session<Data> | undefined;
   }
 
   /**
@@ -123,7 +115,7 @@ export class SessionService<Data extends object = SessionData> {
    * fields both count. @throws SessionGoneError when it has ended meanwhile; it does not come back
    */
   async save(session: Session<Data>): Promise<Session<Data>> {
-    const saved = await this.#guard('save', () => this.#save(session as unknown as Session));
+    const saved = await this.#calls.guard('save', () => this.#save(session as unknown as Session));
     return saved as unknown as Session<Data>;
   }
 
@@ -131,7 +123,8 @@ export class SessionService<Data extends object = SessionData> {
   async touch(id: string): Promise<boolean> {
     const ref = refOf(id);
     if (ref === undefined) return false;
-    return this.#guard('touch', async () => (await this.#load(id, ref, 0)) !== undefined);
+    const found = this.#calls.guard('touch', () => this.#load(id, ref, 0));
+    return (await found.catch(noneIfUnreadable)) !== undefined;
   }
 
   /**
@@ -140,7 +133,7 @@ export class SessionService<Data extends object = SessionData> {
    */
   async rotate(session: Session<Data>, options: RotateSession = {}): Promise<Session<Data>> {
     const { user = session.user, device = session.device } = options;
-    const rotated = await this.#guard('rotate', () =>
+    const rotated = await this.#calls.guard('rotate', () =>
       user === session.user
         ? this.#rotate(session as unknown as Session, device)
         : this.#handOver(session as unknown as Session, { user, device }),
@@ -152,14 +145,15 @@ export class SessionService<Data extends object = SessionData> {
   async destroy(session: Session<Data> | string): Promise<boolean> {
     const ref = typeof session === 'string' ? refOf(session) : session.state;
     if (ref === undefined) return false;
-    return this.#guard('destroy', () => this.#destroy(ref));
+    const { graceMs } = this.settings;
+    return this.#calls.guard('destroy', async () => (await this.#trail.end(ref, { graceMs })).was);
   }
 
   // -- the sessions of a user -------------------------------------------------------------------------------
 
   /** The most recently used first. */
   async listByUser(user: string): Promise<SessionInfo[]> {
-    return this.#guard('list', async () => {
+    return this.#calls.guard('list', async () => {
       const tag = tagOfUser(this.#keys.namespace, user);
       const handles = await this.#client.command<string[]>('ZRANGE', [this.#keys.index(tag), 0, -1]);
       const infos = await Promise.all(handles.map((handle) => this.#info({ tag, handle })));
@@ -171,7 +165,7 @@ export class SessionService<Data extends object = SessionData> {
   async revoke(user: string, handle: string): Promise<boolean> {
     if (!isHandle(handle)) return false;
     const tag = tagOfUser(this.#keys.namespace, user);
-    return this.#guard('revoke', () => this.#destroy({ tag, handle }));
+    return this.#calls.guard('revoke', async () => (await this.#trail.end({ tag, handle })).was);
   }
 
   /**
@@ -182,14 +176,21 @@ export class SessionService<Data extends object = SessionData> {
     user: string,
     options: { except?: Session<Data> | undefined } = {},
   ): Promise<number> {
-    return this.#guard('revoke-all', async () => {
+    return this.#calls.guard('revoke-all', async () => {
       const tag = tagOfUser(this.#keys.namespace, user);
-      const except = options.except?.handle ?? '';
+      const except = await this.#handleOf(options.except);
       const handles = await this.#client.run(revokeAllScript, [this.#keys.index(tag)], { except });
       const ended = handles.filter((handle) => handle !== except);
       await this.#discard(tag, ended);
       return ended.length;
     });
+  }
+
+  /** Another request may have given it a new id since it was read. */
+  async #handleOf(session: Session<Data> | undefined): Promise<string> {
+    if (session === undefined) return '';
+    const found = await this.#trail.follow(session.state, NEVER_TOUCH);
+    return found.state === 'open' ? found.ref.handle : '';
   }
 
   // -- steps ------------------------------------------------------------------------------------------------
@@ -214,26 +215,70 @@ export class SessionService<Data extends object = SessionData> {
     if (created === 'refused') throw tooMany(maxPerUser);
     await this.#discard(tag, created.evicted);
     const leftMs = absoluteMs === 0 ? idleMs : Math.min(idleMs, absoluteMs);
-    return this.#present({ id, ...ref, meta, data, known, version: 1, leftMs });
+    return this.#present({ id, ...ref, meta, data, known, version: 1, former: false, leftMs });
   }
 
-  async #load(id: string, start: SessionRef, touchAfter: number): Promise<Session | undefined> {
-    let ref = start;
-    for (let move = 0; move <= MOST_MOVES; move += 1) {
-      const key = this.#keys.session(ref);
-      const args = { member: ref.handle, touchAfter };
-      const loaded = await this.#client.run(loadScript, [key, this.#keys.index(ref.tag)], args);
-      if (loaded === undefined) return undefined;
-      const moved = loaded.fields.get('r')?.toString();
-      if (moved === undefined) {
-        const opened = await this.#seal.open(key, loaded.fields);
-        if (opened === undefined) return undefined;
-        const version = Number(loaded.fields.get('v'));
-        return this.#present({ id, ...ref, ...opened, version, leftMs: loaded.leftMs });
+  /** For a visitor who comes with an id that opens nothing. */
+  async #begin(former: SessionRef, meta: SessionMeta, data: SessionData): Promise<Session> {
+    const next = await this.#create(meta, data);
+    // Looked for last: whatever ends that id from here on is answered after this.
+    const found = await this.#trail.follow(former, NEVER_TOUCH);
+    if (found.state !== 'ended') return next;
+    await this.#trail.end(next.state);
+    throw gone();
+  }
+
+  /** A login with an id that opens nothing, be it because the same login was sent before. */
+  async #logIn(
+    former: SessionRef,
+    meta: SessionMeta & { readonly user: string },
+    data: SessionData,
+  ): Promise<Session> {
+    const found = await this.#trail.follow(former, NEVER_TOUCH);
+    const copy = { data, known: new Map<string, string>() };
+    if (found.state === 'ended' && found.by !== undefined) {
+      const tag = tagOfUser(this.#keys.namespace, meta.user);
+      const joined = await this.#join(createId(tag), { tag, handle: found.by }, copy);
+      if (joined !== undefined) return joined;
+    }
+    return this.#replace(former, await this.#create(meta, data), copy);
+  }
+
+  /** Ends what was open before a login. Where the same login came in between, both get one session. */
+  async #replace(former: SessionRef, next: Session, copy: Copy): Promise<Session> {
+    const { id, tag, handle } = next.state;
+    const { graceMs } = this.settings;
+    const ended = await this.#trail.end(former, { graceMs, by: handle }).catch(async (error: unknown) => {
+      // Two ids for one visitor, one of which an attacker may have planted, would be worse than a failed login.
+      await this.#trail.end({ tag, handle }).catch(() => undefined);
+      throw error;
+    });
+    if (ended.by === undefined || ended.by === handle) return next;
+    return (await this.#join(id, { tag, handle: ended.by }, copy)) ?? next;
+  }
+
+  /** One session under two ids: each answer carries another one, and nobody knows which the browser hears last. */
+  async #join(id: string, target: SessionRef, copy: Copy): Promise<Session | undefined> {
+    const next = refOf(id) as SessionRef;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const current = await this.#load(id, target, NEVER_TOUCH).catch(noneIfUnreadable);
+      if (current === undefined) return undefined;
+      if (await this.#trail.join(next, current.state)) {
+        const data = withChanges(current.state.data, copy.data, copy.known);
+        return this.#save(this.#present({ ...current.state, data, former: false }));
       }
-      ref = { tag: ref.tag, handle: moved };
     }
     return undefined;
+  }
+
+  /** @throws InvalidSessionDataError when it can not be read */
+  async #load(id: string, start: SessionRef, touchAfter: number): Promise<Session | undefined> {
+    const found = await this.#trail.follow(start, touchAfter);
+    if (found.state !== 'open') return undefined;
+    const { ref, former, loaded } = found;
+    const opened = await this.#seal.open(this.#keys.session(ref), loaded.fields);
+    const version = Number(loaded.fields.get('v'));
+    return this.#present({ id, ...ref, ...opened, version, former, leftMs: loaded.leftMs });
   }
 
   async #save(session: Session): Promise<Session> {
@@ -254,7 +299,8 @@ export class SessionService<Data extends object = SessionData> {
       });
       if (saved.state === 'saved') {
         const { version } = saved;
-        return this.#present({ ...state, handle, known, version, leftMs: this.settings.idleMs });
+        const former = state.former || move > 0;
+        return this.#present({ ...state, handle, known, version, former, leftMs: this.settings.idleMs });
       }
       if (saved.state === 'conflict') throw conflict();
       if (saved.state === 'gone') throw gone();
@@ -269,9 +315,15 @@ export class SessionService<Data extends object = SessionData> {
     const next = refOf(id) as SessionRef;
     const nextKey = this.#keys.session(next);
     const token = newToken();
-    let current = await this.#load(session.id, session.state, NEVER_TOUCH);
-    for (let attempt = 0; attempt < ROTATE_ATTEMPTS && current !== undefined; attempt += 1) {
-      const { handle, meta, version, leftMs } = current.state;
+    let current = await this.#reload(session);
+    for (let attempt = 0; attempt < ATTEMPTS && current !== undefined; attempt += 1) {
+      const { handle, meta, version, leftMs, former } = current.state;
+      // Another request was faster, and its answer may be the last that the browser hears: its id has to go on too.
+      if (former || session.state.former) {
+        const joined = await this.#join(id, current.state, session.state);
+        if (joined === undefined) throw gone();
+        return joined;
+      }
       const data = withChanges(current.state.data, session.state.data, session.state.known);
       const keys = [this.#keys.session({ tag, handle }), this.#keys.index(tag), nextKey] as const;
       const told: SessionMeta = { ...meta, device: device ?? null };
@@ -281,12 +333,18 @@ export class SessionService<Data extends object = SessionData> {
       const args = { from: handle, to: next.handle, token, version, graceMs, fields };
       const rotated = await this.#client.run(rotateScript, keys, args);
       if (rotated.state === 'saved') {
-        return this.#present({ id, ...next, meta: told, data, known, version: rotated.version, leftMs });
+        const { version: now } = rotated;
+        return this.#present({ id, ...next, meta: told, data, known, version: now, former: false, leftMs });
       }
       if (rotated.state === 'gone') break;
-      current = await this.#load(session.id, session.state, NEVER_TOUCH);
+      current = await this.#reload(session);
     }
     throw current === undefined ? gone() : conflict();
+  }
+
+  /** As it is now, wherever it lies by now. */
+  #reload({ id, state }: Session): Promise<Session | undefined> {
+    return this.#load(id, state, NEVER_TOUCH).catch(noneIfUnreadable);
   }
 
   /** To another user, or to nobody: another place, so it is made anew and the old one ends with no trace. */
@@ -294,32 +352,12 @@ export class SessionService<Data extends object = SessionData> {
     session: Session,
     { user, device }: { user: string | undefined; device: Device | undefined },
   ): Promise<Session> {
-    const current = await this.#load(session.id, session.state, NEVER_TOUCH);
+    const current = await this.#reload(session);
     if (current === undefined) throw gone();
     const { meta, data } = current.state;
     const taken = withChanges(data, session.state.data, session.state.known);
     const next = await this.#create({ ...meta, user: user ?? null, device: device ?? null }, taken);
-    try {
-      await this.#destroy(current.state);
-    } catch (error) {
-      // Two ids for one visitor, one of which an attacker may have planted, would be worse than a failed login.
-      await this.#destroy(next.state).catch(() => undefined);
-      throw error;
-    }
-    return next;
-  }
-
-  /** Under all the ids it has had: who logs out with the one of before a rotation is logged out. */
-  async #destroy({ tag, handle }: SessionRef): Promise<boolean> {
-    let next: string | undefined = handle;
-    let was = false;
-    for (let move = 0; move <= MOST_MOVES && next !== undefined; move += 1) {
-      const keys = [this.#keys.session({ tag, handle: next }), this.#keys.index(tag)] as const;
-      const destroyed: Destroyed = await this.#client.run(destroyScript, keys, { member: next });
-      was ||= destroyed.was;
-      next = destroyed.movedTo;
-    }
-    return was;
+    return this.#replace(current.state, next, session.state);
   }
 
   /** What is no longer listed is ended already; this only frees its memory. */
@@ -336,7 +374,7 @@ export class SessionService<Data extends object = SessionData> {
       this.#client.command<number>('PTTL', [key]),
     ]);
     if (meta === null || left < 0) return undefined;
-    const opened = await this.#seal.open(key, new Map([[META_FIELD, meta]]));
+    const opened = await this.#seal.open(key, new Map([[META_FIELD, meta]])).catch(noneIfUnreadable);
     if (opened === undefined) return undefined;
     const { createdAt, device } = opened.meta;
     const expiresAt = this.#clock.wallNow() + left;
@@ -352,53 +390,19 @@ export class SessionService<Data extends object = SessionData> {
   #present(state: Session['state']): Session {
     return new Session(state, this.#clock.wallNow());
   }
-
-  #count(op: string, outcome: string): void {
-    const { ok, refused, unavailable: away } = this.#counts.get(op) ?? NOTHING_COUNTED;
-    this.#counts.set(op, {
-      ok: ok + (outcome === 'ok' ? 1 : 0),
-      refused: refused + (outcome === 'ok' || outcome === 'unavailable' ? 0 : 1),
-      unavailable: away + (outcome === 'unavailable' ? 1 : 0),
-    });
-  }
-
-  /** Whatever keeps the question from being answered comes out as one error; the rest as it is. */
-  async #guard<T>(op: string, work: () => Promise<T>): Promise<T> {
-    const startedAt = this.#clock.now();
-    let outcome = 'ok';
-    try {
-      return await work();
-    } catch (error) {
-      const own = isOwn(error);
-      outcome = own ? error.code.toLowerCase() : 'unavailable';
-      throw own ? error : unavailable(error);
-    } finally {
-      this.#count(op, outcome);
-      if (this.#telemetry.active) {
-        const durationMs = this.#clock.now() - startedAt;
-        this.#telemetry.publish({ name: `session.${op}`, subject: 'session', durationMs, outcome });
-      }
-    }
-  }
 }
 
-const NOTHING_COUNTED: SessionCounts = { ok: 0, refused: 0, unavailable: 0 };
+/** What a request has of a session, and what it read. */
+type Copy = Pick<SessionState, 'data' | 'known'>;
 
-const OWN = new Set(['SESSION_GONE', 'SESSION_CONFLICT', 'TOO_MANY_SESSIONS', 'INVALID_SESSION_DATA']);
-
-function isOwn(error: unknown): error is { readonly code: string } & Error {
-  return isRedisModuleError(error) && OWN.has(error.code);
+/** What can not be read is never taken for a session, nor for a reason to keep a visitor out. */
+function noneIfUnreadable(error: unknown): undefined {
+  if (isRedisModuleError(error) && error.code === 'INVALID_SESSION_DATA') return undefined;
+  throw error;
 }
 
 function newToken(): string {
   return randomBytes(12).toString('base64url');
-}
-
-function unavailable(cause: unknown): SessionUnavailableError {
-  return new SessionUnavailableError('sessions are not available: Redis does not answer', {
-    hint: 'answer 503 and let the client try again',
-    cause,
-  });
 }
 
 function gone(): SessionGoneError {

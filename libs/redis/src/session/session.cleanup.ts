@@ -31,8 +31,9 @@ export const settleSessionScript = defineScript({
 if redis.call('PTTL', KEYS[1]) ~= -1 then return 0 end
 local s = redis.pcall('HMGET', KEYS[1], 'i', 'a', 't', 'x', 'r')
 if s.err then return 0 end
-local ends = 0
-if not s[5] then ends = (tonumber(s[3] or '') or 0) + (tonumber(s[1] or '') or 0) end
+local idle = tonumber(s[1] or '') or 0
+local ends = (tonumber(s[3] or '') or 0) + idle
+if s[5] then ends = idle > 0 and now + idle or 0 end
 local absolute = tonumber(s[2] or '') or 0
 if absolute > 0 and absolute < ends then ends = absolute end
 if s[4] == '1' and type(redis.pcall('ZSCORE', KEYS[2], ARGV[1])) ~= 'string' then ends = 0 end
@@ -50,10 +51,12 @@ return 2`,
     if (read === undefined) return 0;
     const [idle, absolute, used, owned, moved] = replyItems(read);
     const isListed = (): boolean => Buffer.isBuffer(attempt(() => keyspace.call('ZSCORE', index, member)));
-    let ends = Buffer.isBuffer(moved) ? 0 : numberOf(used) + numberOf(idle);
+    const now = Math.floor(keyspace.timeMicros() / 1_000);
+    let ends = numberOf(used) + numberOf(idle);
+    // One more id of a session lives with it; one that a rotation has replaced does not.
+    if (Buffer.isBuffer(moved)) ends = numberOf(idle) > 0 ? now + numberOf(idle) : 0;
     if (numberOf(absolute) > 0) ends = Math.min(ends, numberOf(absolute));
     if (replyText(owned ?? null) === '1' && !isListed()) ends = 0;
-    const now = Math.floor(keyspace.timeMicros() / 1_000);
     if (!dryRun && ends <= now) keyspace.call('UNLINK', session);
     if (!dryRun && ends > now) keyspace.call('PEXPIREAT', session, ends);
     return ends <= now ? 1 : 2;

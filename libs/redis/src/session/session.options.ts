@@ -30,7 +30,10 @@ export interface SessionOptions {
    * save rejects with `SessionConflictError` (`'refuse'`). @default 'merge'
    */
   readonly conflict?: 'merge' | 'refuse' | undefined;
-  /** After a rotation the old id opens the session for this long, for requests that are under way. @default '20s' */
+  /**
+   * For requests that are under way: after a rotation the old id opens the session for this long, and after a login or a
+   * logout it is known for as long that it must not begin another one. @default '20s'
+   */
   readonly rotationGrace?: Duration | undefined;
   readonly cookie?: SessionCookieOptions | undefined;
 }

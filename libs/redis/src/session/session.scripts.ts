@@ -3,8 +3,11 @@
  * what revokes it, whatever else fails. And nothing but `create` makes a session, so none comes back.
  *
  * Fields of the hash: `i` idle time, `a` absolute end (0 for none), `t` last use, `v` version, `w` token of the last write,
- * `x` 1 for one that belongs to a user, `r` where it moved; sealed by the codec: `m` what is known of
- * the session, `d:<name>` its data. Times are milliseconds of the server's clock.
+ * `x` 1 for one that belongs to a user; sealed by the codec: `m` what is known of the session, `d:<name>` its data. Times
+ * are milliseconds of the server's clock.
+ *
+ * An id whose session lies elsewhere has `r`, where, and `i` if it is to live on with it. In one that was ended `r` is
+ * empty, which leads nowhere in every version of this package; `n` names the session of the login that ended it.
  */
 import {
   defineScript,
@@ -99,7 +102,7 @@ if ARGV[4] == '1' then
     if over > 0 then
       if ARGV[6] == 'refuse' then return false end
       evicted = redis.call('ZRANGE', KEYS[2], 0, over - 1)
-      redis.call('ZREM', KEYS[2], unpack(evicted))
+      redis.call('ZREMRANGEBYRANK', KEYS[2], 0, over - 1)
     end
   end
 end
@@ -167,17 +170,26 @@ export interface LoadArgs {
 
 export interface Loaded {
   readonly leftMs: number;
+  /** None when what stands there is no session. */
   readonly fields: ReadonlyMap<string, Buffer>;
 }
+
+/** Names and values: more than a session can have, and less than Lua can return at once. */
+const MOST_ITEMS = 4_000;
 
 export const loadScript = defineScript({
   name: 'session.load',
   lua: `${NOW}
-local found = redis.call('HGETALL', KEYS[1])
+local found = redis.pcall('HGETALL', KEYS[1])
+if found.err or #found > ${MOST_ITEMS} then return {0} end
 if #found == 0 then return false end
 local s = {}
 for i = 1, #found, 2 do s[found[i]] = found[i + 1] end
-if s.r then return {redis.call('PTTL', KEYS[1]), 'r', s.r} end
+if s.r then
+  if s.i then redis.call('PEXPIRE', KEYS[1], s.i) end
+  return {0, unpack(found)}
+end
+if not (s.v and tonumber(s.t or '') and tonumber(s.i or '') and tonumber(s.a or '')) then return {0} end
 local member = s.x == '1' and ARGV[1]
 if member and not redis.call('ZSCORE', KEYS[2], member) then
   redis.call('UNLINK', KEYS[1])
@@ -195,17 +207,24 @@ return {redis.call('PTTL', KEYS[1]), unpack(found)}`,
     return { leftMs: Number(left), fields: fieldsOf(pairs) };
   },
   twin: (keyspace, [session, index]: SessionAndIndex, { member, touchAfter }) => {
-    const found = replyItems(keyspace.call('HGETALL', session));
+    const read = attempt(() => keyspace.call('HGETALL', session));
+    const found = read === undefined ? undefined : replyItems(read);
+    if (found === undefined || found.length > MOST_ITEMS) return [0];
     if (found.length === 0) return null;
     const step = new Step(keyspace, session, index);
-    const moved = step.text('r');
-    if (moved !== undefined) return [keyspace.call('PTTL', session), Buffer.from('r'), Buffer.from(moved)];
+    const idleText = step.text('i');
+    if (step.text('r') !== undefined) {
+      if (idleText !== undefined) keyspace.call('PEXPIRE', session, idleText);
+      return [0, ...found];
+    }
+    const numbers = [step.text('t'), idleText, step.text('a')];
+    if (step.text('v') === undefined || !numbers.every(isNumber)) return [0];
     const owned = step.text('x') === '1';
     if (owned && !step.isListed(member)) {
       keyspace.call('UNLINK', session);
       return null;
     }
-    const idle = Number(step.text('i'));
+    const idle = Number(idleText);
     if ((step.now - Number(step.text('t'))) * 1000 > idle * touchAfter) {
       keyspace.call('HSET', session, 't', step.now);
       step.keep(step.endOf(idle, Number(step.text('a'))), owned ? member : undefined, ['XX']);
@@ -214,6 +233,19 @@ return {redis.call('PTTL', KEYS[1]), unpack(found)}`,
   },
   idempotent: true,
 });
+
+/** Undefined for a key of another type. */
+function attempt(call: () => Reply): Reply | undefined {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
+}
+
+function isNumber(text: string | undefined): boolean {
+  return text !== undefined && text.trim() !== '' && Number.isFinite(Number(text));
+}
 
 function fieldsOf(pairs: readonly Reply[]): Map<string, Buffer> {
   const fields = new Map<string, Buffer>();
@@ -404,33 +436,88 @@ function moveInIndex({ keyspace, index, now }: Step, { from, to }: RotateArgs, e
   if (Number(keyspace.call('PTTL', index)) < ends - now) keyspace.call('PEXPIREAT', index, ends);
 }
 
+export interface DestroyArgs {
+  readonly member: string;
+  /** For so long it is known that it was ended; 0 for not at all. */
+  readonly graceMs: number;
+  /** Handle of the session that a login has made in its place, which may be one for an id that nobody has; else empty. */
+  readonly by: string;
+}
+
 export interface Destroyed {
   readonly was: boolean;
   /** It had another id already; the one under that is to be destroyed too. */
   readonly movedTo: string | undefined;
+  /** Handle of the session of the login that has ended it before. */
+  readonly by: string | undefined;
 }
 
 export const destroyScript = defineScript({
   name: 'session.destroy',
   lua: `
-local was = redis.call('HMGET', KEYS[1], 'v', 'r')
+local s = redis.pcall('HMGET', KEYS[1], 'v', 'r', 'n')
+if s.err then s = {} end
+if s[3] then return {0, '', s[3]} end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('UNLINK', KEYS[1])
-return {was[1] and 1 or 0, was[2] or ''}`,
-  args: ({ member }: { member: string }) => [member],
+if ARGV[2] ~= '0' and (s[1] or s[2] or ARGV[3] ~= '') then
+  redis.call('HSET', KEYS[1], 'r', '')
+  if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'n', ARGV[3]) end
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return {s[1] and 1 or 0, s[2] or '', ''}`,
+  args: ({ member, graceMs, by }: DestroyArgs) => [member, graceMs, by],
   decode: (reply): Destroyed => {
-    const [was, movedTo] = replyItems(reply);
-    return { was: Number(was) === 1, movedTo: replyText(movedTo) || undefined };
+    const [was, movedTo, by] = replyItems(reply);
+    return {
+      was: Number(was) === 1,
+      movedTo: replyText(movedTo) || undefined,
+      by: replyText(by) || undefined,
+    };
   },
-  twin: (keyspace, [session, index]: SessionAndIndex, { member }) => {
-    const was = keyspace.call('HEXISTS', session, 'v');
-    const movedTo = keyspace.call('HGET', session, 'r') ?? Buffer.alloc(0);
+  twin: (keyspace, [session, index]: SessionAndIndex, { member, graceMs, by }) => {
+    const none = Buffer.alloc(0);
+    const read = attempt(() => keyspace.call('HMGET', session, 'v', 'r', 'n'));
+    const [version = null, movedTo = null, endedBy = null] = read === undefined ? [] : replyItems(read);
+    if (endedBy !== null) return [0, none, endedBy];
     keyspace.call('ZREM', index, member);
     keyspace.call('UNLINK', session);
-    return [was, movedTo];
+    if (graceMs !== 0 && (version !== null || movedTo !== null || by !== '')) {
+      keyspace.call('HSET', session, 'r', '', ...(by === '' ? [] : ['n', by]));
+      keyspace.call('PEXPIRE', session, graceMs);
+    }
+    return [version === null ? 0 : 1, movedTo ?? none, none];
   },
   idempotent: true,
 });
+
+/** One more id for a session; what lay under that id is ended. */
+export const joinScript = defineScript({
+  name: 'session.join',
+  lua: `
+local s = redis.call('HMGET', KEYS[3], 'v', 'x', 'i')
+if not s[1] or (s[2] == '1' and not redis.call('ZSCORE', KEYS[2], ARGV[2])) then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('UNLINK', KEYS[1])
+redis.call('HSET', KEYS[1], 'r', ARGV[2], 'i', s[3])
+redis.call('PEXPIRE', KEYS[1], s[3])
+return 1`,
+  args: ({ from, to }: { from: string; to: string }) => [from, to],
+  decode: (reply) => Number(reply) === 1,
+  twin: (keyspace, [next, index, session]: NextIndexSession, { from, to }) => {
+    const step = new Step(keyspace, session, index);
+    if (step.text('v') === undefined || (step.text('x') === '1' && !step.isListed(to))) return 0;
+    const idle = step.text('i') ?? '';
+    keyspace.call('ZREM', index, from);
+    keyspace.call('UNLINK', next);
+    keyspace.call('HSET', next, 'r', to, 'i', idle);
+    keyspace.call('PEXPIRE', next, idle);
+    return 1;
+  },
+  idempotent: true,
+});
+
+type NextIndexSession = readonly [next: string, index: string, session: string];
 
 /** Empties the index of a user but for one, in one step: the moment at which all others are logged out. */
 export const revokeAllScript = defineScript({

@@ -25,6 +25,8 @@ export interface SessionState {
   readonly tag: string;
   readonly meta: SessionMeta;
   readonly version: number;
+  /** It was read under an id that a rotation has replaced. */
+  readonly former: boolean;
   readonly leftMs: number;
   readonly data: SessionData;
   /** The text of each field as it was read. */
