@@ -6,7 +6,14 @@ import { BullModule } from '@nestjs/bullmq';
 import { Queue, Worker, type Job } from 'bullmq';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createRedis, RedisModule } from '@anbar/nestjs-redis';
-import { parseCron, Task, TASK_QUEUE, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
+import {
+  parseCron,
+  PermanentTaskError,
+  Task,
+  TASK_QUEUE,
+  type RunningTask,
+  type TaskQueue,
+} from '@anbar/nestjs-redis/tasks';
 import { admin, shared, startStandalone, until } from '../topology/index.js';
 import { boot, bootFailure } from './boot.js';
 
@@ -47,6 +54,27 @@ describe.each(['embedded', 'standalone'] as const)('in an application on %s', (p
     const billing = app.get(Billing);
     await app.close();
     expect(billing.done).toEqual([7, 8]);
+  });
+
+  it('a provider that has two tokens has its handlers once', async () => {
+    const redis = RedisModule.forRoot({
+      ...(await target()),
+      tasks: { queue: `alias-${process.pid}-${place}` },
+    });
+    const providers = [Billing, { provide: 'BILLING', useExisting: Billing }];
+    const { app } = await boot({ imports: [redis], providers });
+    const queue = app.get<TaskQueue>(TASK_QUEUE);
+    const { id } = await queue.add('test.invoice', { order: 9 });
+    await until(async () => (await queue.find(id))?.state === 'completed', { what: 'the invoice' });
+  });
+
+  it('a number of tasks at once that is none is refused', async () => {
+    const redis = createRedis(await target(), {});
+    onTestFinished(() => redis.disconnect());
+    for (const concurrency of [0, -1, 1.5, Number.NaN]) {
+      const work = (): unknown => redis.tasks.work(new Map([['t', () => undefined]]), { concurrency });
+      expect(work).toThrow(/concurrency/u);
+    }
   });
 
   it('two handlers of one name are refused at boot', async () => {
@@ -126,6 +154,50 @@ describe('beside what BullMQ says itself', () => {
     expect(second.delay).toBe(3_600_000);
   });
 
+  it('what BullMQ keeps for itself is no task: it is not found, and can not be taken out', async () => {
+    const { tasks, bull } = await opened('odd-ids');
+    const worker = tasks.work(new Map([['tick', () => undefined]]));
+    await worker.ready;
+    const { id } = await tasks.add('tick', 1, { id: 'own' });
+    await tasks.schedule('clock', 'tick', { every: '1h' });
+    await until(async () => (await tasks.find(id))?.state === 'completed', { what: 'it to be done' });
+    const odd = [...Object.keys(bull.keys), 'repeat:clock', `${id}:lock`, `~${id}`];
+    for (const each of odd) {
+      const answers = [await tasks.find(each), await tasks.retry(each), await tasks.remove(each)];
+      expect(answers, each).toEqual([undefined, false, false]);
+    }
+    expect(await bull.getJobScheduler('clock')).toMatchObject({ name: 'tick' });
+    const next = (await bull.getDelayed())[0]?.id ?? '';
+    expect(await tasks.find(next)).toMatchObject({ id: next, name: 'tick', state: 'delayed' });
+    // It goes with its schedule.
+    expect(await tasks.remove(next)).toBe(false);
+    const theirs = await bull.add('tick', null, { jobId: 'theirs', delay: 60_000 });
+    expect(await tasks.find('theirs')).toMatchObject({ id: theirs.id, state: 'delayed' });
+    expect(await tasks.remove('theirs')).toBe(true);
+  });
+
+  it('of several who do a failed task again, one does', async () => {
+    const { tasks } = await opened('again');
+    const fail = (): never => {
+      throw new Error('not today');
+    };
+    tasks.work(new Map([['fail', fail]]));
+    const { id } = await tasks.add('fail', 1, { attempts: 1 });
+    await until(async () => (await tasks.find(id))?.state === 'failed', { what: 'it to fail' });
+    const answers = await Promise.all(Array.from({ length: 5 }, () => tasks.retry(id)));
+    expect(answers.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('a task that a worker takes at the same time is not taken out, and that is no error', async () => {
+    const { tasks } = await opened('taken');
+    tasks.work(new Map([['short', () => pause(5)]]));
+    const rounds = Array.from({ length: 300 }, async () => {
+      const { id } = await tasks.add('short', 1);
+      return tasks.remove(id);
+    });
+    expect((await Promise.all(rounds)).map((answer) => typeof answer)).toEqual(rounds.map(() => 'boolean'));
+  });
+
   it('results and progress of an earlier version, stored as they were, are still read', async () => {
     const { tasks, bull } = await opened('earlier');
     const { host, port } = await shared('standalone');
@@ -174,6 +246,65 @@ it('with encryption neither data nor progress nor result can be read in Redis or
   expect(JSON.stringify(await bull.getJobs())).not.toMatch(/put-into|told-by|given-by/u);
   expect(await theirs.find(id)).toMatchObject({ data: undefined, progress: undefined, result: undefined });
   expect(await theirs.failed()).toMatchObject([{ state: 'failed', data: undefined }]);
+});
+
+it('with encryption what a task failed of is told by find, and can not be read in Redis or without the key', async () => {
+  const { url, port } = await shared('standalone');
+  const namespace = `failing-${process.pid}`;
+  const withKey = () => {
+    const encryption = { keys: [{ id: 'k1', secret: randomBytes(32) }], required: true };
+    const redis = createRedis({ url, namespace, codec: { encryption }, tasks: { queue: 'failing' } }, {});
+    onTestFinished(() => redis.disconnect());
+    return redis.tasks;
+  };
+  const [ours, theirs] = [withKey(), withKey()];
+  class Declined extends Error {
+    override readonly name = 'Declined';
+  }
+  const fail = ({ data }: RunningTask): never => {
+    const message = `the card of ada@example.org was declined\n    at ada@example.org (${String(data)})`;
+    throw data === 'for good' ? new PermanentTaskError(message) : new Declined(message);
+  };
+  ours.work(new Map([['t', fail]]));
+  const again = await ours.add('t', 'again', { attempts: 2, backoff: '10ms' });
+  const forGood = await ours.add('t', 'for good', { attempts: 2 });
+  const nobodys = await ours.add('unheard-of', 'x', { attempts: 2 });
+  await until(async () => (await ours.counts()).failed === 3, { what: 'all to fail' });
+  const told = await Promise.all([again, forGood, nobodys].map(({ id }) => ours.find(id)));
+  expect(told).toMatchObject([
+    { attempts: 2, failure: expect.stringContaining('ada@example.org (again)') as unknown },
+    { attempts: 1, failure: expect.stringContaining('ada@example.org (for good)') as unknown },
+    { attempts: 1, failure: expect.stringContaining('nobody here does') as unknown },
+  ]);
+  expect(await theirs.find(again.id)).toMatchObject({ failure: 'what it failed of can not be read here' });
+  // Hashes of the tasks, and the stream on which BullMQ tells of them.
+  const names = (await admin(port, 'KEYS', `${namespace}:*`)) as string[];
+  const all = await Promise.all(
+    names.map(async (name) => {
+      const type = String(await admin(port, 'TYPE', name));
+      if (type === 'hash') return admin(port, 'HGETALL', name);
+      return type === 'stream' ? admin(port, 'XRANGE', name, '-', '+') : '';
+    }),
+  );
+  expect(String(all)).toContain('sealed');
+  expect(String(all)).not.toMatch(/ada@example/u);
+});
+
+it('a permanent failure keeps the stack of its handler', async () => {
+  const { url, host, port } = await shared('standalone');
+  const namespace = `stacks-${process.pid}`;
+  const redis = createRedis({ url, namespace, tasks: { queue: 'stacks' } }, {});
+  onTestFinished(() => redis.disconnect());
+  const failingHandler = (): never => {
+    throw new PermanentTaskError('never');
+  };
+  redis.tasks.work(new Map([['t', failingHandler]]));
+  const { id } = await redis.tasks.add('t', 1);
+  await until(async () => (await redis.tasks.find(id))?.state === 'failed', { what: 'it to fail' });
+  const bull = new Queue('stacks', { connection: { host, port }, prefix: `${namespace}:v1:tasks:{q}` });
+  onTestFinished(() => bull.close());
+  const [job] = await bull.getFailed();
+  expect(String(job?.stacktrace)).toContain('failingHandler');
 });
 
 it('without Redis whoever adds a task is told in time, and what was refused is not added later', async () => {

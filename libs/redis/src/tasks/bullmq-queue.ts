@@ -13,6 +13,8 @@ import {
 } from '../core/index.js';
 import type { NativeRedis, TaskConnections } from '../connection/index.js';
 import { parseCron } from './cron.js';
+import { findJob, fromJobId, toJobId } from './job-ids.js';
+import { keptFailure } from './kept-failure.js';
 import { adding, perform, publishTask } from './perform.js';
 import { RunningTasks } from './running-tasks.js';
 import { timesOf } from './schedule-times.js';
@@ -32,6 +34,7 @@ import type {
 } from './task-queue.js';
 import { TaskNotAddedError, TaskQueueClosedError } from './tasks.errors.js';
 import {
+  concurrencyOf,
   drainOf,
   FAREWELL_MS,
   limitOf,
@@ -77,9 +80,6 @@ const STATES: Readonly<Record<string, TaskState>> = {
   completed: 'completed',
   failed: 'failed',
 };
-
-/** No task has an id with half of a surrogate pair in it, and no address can be made of one. */
-const HALF_CHARACTER = /\p{Surrogate}/u;
 
 /** BullMQ looks for tasks of dead workers twice within a lease. */
 const STALL_CHECKS_PER_LEASE = 2;
@@ -189,8 +189,15 @@ export class BullmqQueue implements TaskQueue {
     return this.#ask(async ({ queue }) => {
       const job = await findJob(queue, id);
       if (job === undefined || !(await job.isFailed())) return false;
-      await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
-      return true;
+      const again = job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+      return again.then(
+        () => true,
+        async (error: unknown) => {
+          if (await job.isFailed()) throw error;
+          // Somebody else was faster.
+          return false;
+        },
+      );
     });
   }
 
@@ -198,14 +205,17 @@ export class BullmqQueue implements TaskQueue {
     return this.#ask(async ({ queue }) => {
       const job = await findJob(queue, id);
       if (job === undefined || (await job.isActive())) return false;
-      await job.remove();
-      return true;
+      return job.remove().then(
+        () => true,
+        // A worker has taken it meanwhile, or it is that of a schedule; unless nobody can say.
+        () => job.isActive().then(() => false),
+      );
     });
   }
 
   work(handlers: ReadonlyMap<string, TaskHandler>, options: WorkOptions = {}): TaskWorker {
     if (this.#closing !== undefined) throw closed();
-    const concurrency = options.concurrency ?? this.#parts.settings.concurrency;
+    const concurrency = concurrencyOf(options, this.#parts.settings);
     const working = this.#open(handlers, concurrency);
     const ready = working.then(() => undefined);
     // Who does not look at `ready` hears of it in `close`, and must not be ended by it before.
@@ -235,7 +245,7 @@ export class BullmqQueue implements TaskQueue {
   }
 
   async #open(handlers: ReadonlyMap<string, TaskHandler>, concurrency: number): Promise<Working> {
-    const { load, connections, settings, prefix } = this.#parts;
+    const { load, connections, settings, prefix, payload } = this.#parts;
     const { Worker: BullWorker, UnrecoverableError } = await load();
     const connection = await connections.worker();
     const running = new RunningTasks(this.#clock);
@@ -243,7 +253,7 @@ export class BullmqQueue implements TaskQueue {
       running.during(fromJobId(job.id), async (signal) => {
         const result = await this.#process(job, handlers, signal);
         if (result.ok) return result.stored;
-        throw result.permanent ? new UnrecoverableError(result.error.message) : result.error;
+        throw await keptFailure(result, { name: job.name, payload, Unrecoverable: UnrecoverableError });
       });
     const worker = new BullWorker(settings.queue, process, {
       connection,
@@ -384,24 +394,10 @@ export class BullmqQueue implements TaskQueue {
       progress:
         job.progress === 0 ? undefined : await payload.decodeOutcome('progress', job.name, job.progress),
       result: await payload.decodeOutcome('result', job.name, job.returnvalue),
-      failure: job.failedReason || undefined,
+      failure: await payload.decodeFailure(job.name, job.failedReason),
       addedAt: job.timestamp,
     };
   }
-}
-
-async function findJob(queue: Queue, id: string): Promise<Job | undefined> {
-  if (HALF_CHARACTER.test(id)) return undefined;
-  return ((await queue.getJob(toJobId(id))) ?? (await queue.getJob(id))) as Job | undefined;
-}
-
-/** BullMQ refuses ids that are numbers or hold a colon. */
-function toJobId(id: string): string {
-  return `~${encodeURIComponent(id).replaceAll('~', '%7E')}`;
-}
-
-function fromJobId(id: string | undefined): string {
-  return id?.startsWith('~') === true ? decodeURIComponent(id.slice(1)) : (id ?? '');
 }
 
 function toBullBackoff({ type, delayMs }: ResolvedBackoff): { type: string; delay: number } {

@@ -14,8 +14,13 @@ export interface Attempt extends Omit<RunningTask, 'data' | 'progress'> {
 
 export type Performed =
   /** Of a result that can not be stored nothing is kept. */
-  | { readonly ok: true; readonly stored: unknown; readonly isLost: boolean }
-  | { readonly ok: false; readonly error: Error; readonly permanent: boolean };
+  { readonly ok: true; readonly stored: unknown; readonly isLost: boolean } | Failed;
+
+export interface Failed {
+  readonly ok: false;
+  readonly error: Error;
+  readonly permanent: boolean;
+}
 
 /** Trying again does not help these. */
 const PERMANENT = new Set(['TASK_PERMANENT', 'UNKNOWN_TASK', 'INVALID_TASK']);

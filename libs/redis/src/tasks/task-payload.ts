@@ -16,6 +16,7 @@ export interface TaskPayloadParts {
 export type Outcome = 'progress' | 'result';
 
 const SEALED = 'sealed';
+const SEALED_FAILURE = /^\{"sealed":"[\w+/=]+"\}$/u;
 const SENDER = 'trace';
 const OUTCOME = 'anbar';
 
@@ -74,6 +75,29 @@ export class TaskPayload {
     return this.#unwrap(stored, name, this.#context(kind, name)).catch(() => undefined);
   }
 
+  /** What it failed of, as it may lie in Redis: a message may quote what the task carries. */
+  async encodeFailure(name: string, message: string): Promise<string> {
+    const { codec } = this.#parts;
+    if (codec === undefined) return message;
+    try {
+      return JSON.stringify(await this.#wrap(message, this.#context('failure', name)));
+    } catch {
+      return 'what it failed of can not be stored';
+    }
+  }
+
+  /** What BullMQ says itself, and what was stored before the encryption, is readable as it is. */
+  async decodeFailure(name: string, stored: string | undefined): Promise<string | undefined> {
+    if (stored === undefined || !SEALED_FAILURE.test(stored)) return stored || undefined;
+    const message = this.#unwrap(JSON.parse(stored), name, this.#context('failure', name));
+    return String(await message.catch(() => 'what it failed of can not be read here'));
+  }
+
+  /** Nothing is to be read in Redis. */
+  get isSealed(): boolean {
+    return this.#parts.codec !== undefined;
+  }
+
   async #wrap(value: unknown, context: CodecContext): Promise<object> {
     const { codec } = this.#parts;
     if (codec === undefined) return { data: JSON.parse(encodeJson(value)) as unknown };
@@ -96,7 +120,7 @@ export class TaskPayload {
   }
 
   /** A result can not be put in the place of data, nor that of one name in the place of another's. */
-  #context(kind: Outcome | 'task', name: string): CodecContext {
+  #context(kind: Outcome | 'task' | 'failure', name: string): CodecContext {
     const { namespace, queue } = this.#parts;
     return { namespace, key: `${kind}\n${queue}\n${name}` };
   }

@@ -37,9 +37,12 @@ export class TaskExplorer implements OnApplicationBootstrap, OnModuleDestroy {
 
   #handlers(): Map<string, TaskHandler> {
     const handlers = new Map<string, TaskHandler>();
+    const seen = new Set<unknown>();
     for (const wrapper of this.#discovery.getProviders()) {
       const instance: unknown = wrapper.instance;
-      if (typeof instance !== 'object' || instance === null) continue;
+      // One instance may be provided under several tokens.
+      if (typeof instance !== 'object' || instance === null || seen.has(instance)) continue;
+      seen.add(instance);
       const provider = instance;
       const prototype: unknown = Object.getPrototypeOf(provider);
       if (typeof prototype !== 'object' || prototype === null) continue;

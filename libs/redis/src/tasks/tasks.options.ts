@@ -1,6 +1,6 @@
 import { parseDuration, parsePositiveDuration, type Duration } from '../core/index.js';
 import { InvalidTaskError } from './tasks.errors.js';
-import type { AddTask, TaskBackoff } from './task-queue.js';
+import type { AddTask, TaskBackoff, WorkOptions } from './task-queue.js';
 
 export interface TaskOptions {
   /** Queues of different names share nothing. @default 'default' */
@@ -95,6 +95,10 @@ export function resolveTask(options: AddTask, defaults: ResolvedTasks): Resolved
     backoff: options.backoff === undefined ? defaults.backoff : resolveBackoff(options.backoff),
     id,
   };
+}
+
+export function concurrencyOf(options: WorkOptions, defaults: ResolvedTasks): number {
+  return count(options.concurrency ?? defaults.concurrency, 'concurrency');
 }
 
 export function drainOf(options: { drain?: Duration } | undefined, { drainMs }: ResolvedTasks): number {
