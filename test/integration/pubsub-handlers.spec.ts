@@ -1,4 +1,5 @@
 /** `@OnMessage` in an application of Nest. */
+import { getEventListeners } from 'node:events';
 import { Injectable, Scope } from '@nestjs/common';
 import { expect, it } from 'vitest';
 import { OnMessage, PubSub, RedisModule, type Message } from '@anbar/nestjs-redis';
@@ -53,6 +54,17 @@ it('calls handlers with what they listen to; one that fails harms nobody', async
   expect(log.some((line) => line.includes('Listener.onFaulty: no good'))).toBe(true);
 });
 
+it('calls a handler once per message, also of a provider that has two tokens', async () => {
+  const providers = [Listener, { provide: 'NEWS', useExisting: Listener }];
+  const { app } = await boot({ imports: [embedded()], providers });
+  const [pubsub, listener] = [app.get(PubSub), app.get(Listener)];
+  await pubsub.publish('news.art', 'a');
+  await pubsub.publish('faulty', 'good');
+  await until(() => listener.heard.length >= 2, { what: 'the messages' });
+  await pause(20);
+  expect(listener.heard.toSorted()).toEqual(['faulty: good', 'news.art: a']);
+});
+
 it('handles so many at once, and again what failed', async () => {
   const { app } = await boot({ imports: [embedded()], providers: [Listener] });
   const [pubsub, listener] = [app.get(PubSub), app.get(Listener)];
@@ -73,6 +85,27 @@ it('finishes what is being handled before the connections are closed', async () 
   expect(listener.inside).toBe(0);
   expect(listener.done.toSorted()).toEqual(['a', 'b', 'c']);
   await expect(pubsub.publish('news.art', 1)).rejects.toMatchObject({ code: 'PUBSUB_CLOSED' });
+});
+
+it('a listener that has ended is not kept by a signal that goes on', async () => {
+  const { app } = await boot({ imports: [embedded()] });
+  const pubsub = app.get(PubSub);
+  const { signal } = new AbortController();
+  for (let i = 0; i < 20; i += 1) {
+    const stream = pubsub.subscribe('news', { signal });
+    await stream.start();
+    await stream.return();
+  }
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+});
+
+it('refuses a place that no stream can have, as a browser may send it', async () => {
+  const { app } = await boot({ imports: [embedded()] });
+  const at = (from: string) => () => app.get(PubSub).subscribe('news', { mode: 'stream', from });
+  expect(at('18446744073709551615-18446744073709551615')).not.toThrow();
+  for (const from of ['18446744073709551616-0', '0-99999999999999999999']) {
+    expect(at(from), from).toThrow(/is no place in a stream/u);
+  }
 });
 
 it('refuses handlers on what is made per request', async () => {

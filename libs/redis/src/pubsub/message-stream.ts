@@ -26,13 +26,13 @@ export class MessageStream<T = unknown> implements AsyncIterableIterator<Message
   #turn: Promise<unknown> = Promise.resolve();
   #unreadable = 0;
   #stopped = false;
+  readonly #onAbort = (): void => void this.#end();
 
   constructor(parts: MessageStreamParts) {
     this.#parts = parts;
     const { signal } = parts;
-    const end = (): void => void this.#end();
-    if (signal?.aborted === true) end();
-    else signal?.addEventListener('abort', end, { once: true });
+    if (signal?.aborted === true) void this.#end();
+    else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   /** Messages that were dropped because this listener was too slow. */
@@ -144,6 +144,8 @@ export class MessageStream<T = unknown> implements AsyncIterableIterator<Message
 
   #end(): Promise<void> {
     if (this.#ending === undefined) {
+      // The signal may be that of the application, and live as long.
+      this.#parts.signal?.removeEventListener('abort', this.#onAbort);
       this.#parts.source.stop();
       this.#parts.onEnd(this);
       this.#ending = this.#parts.source.close();

@@ -49,9 +49,12 @@ export class OnMessageExplorer implements OnApplicationBootstrap, OnModuleDestro
 
   #found(): readonly Handler[] {
     const wrappers = [...this.#discovery.getProviders(), ...this.#discovery.getControllers()];
+    const seen = new Set<unknown>();
     return wrappers.flatMap((wrapper) => {
       const owner: unknown = wrapper.instance;
-      if (typeof owner !== 'object' || owner === null) return [];
+      // One instance may be provided under several tokens.
+      if (typeof owner !== 'object' || owner === null || seen.has(owner)) return [];
+      seen.add(owner);
       const prototype = Object.getPrototypeOf(owner) as object | null;
       if (prototype === null) return [];
       const methods = this.#scanner.getAllMethodNames(prototype);

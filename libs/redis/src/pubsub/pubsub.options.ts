@@ -96,6 +96,8 @@ export const PUBSUB_DEFAULTS = {
 const MODES = ['pubsub', 'sharded', 'stream', 'group'] as const;
 const OVERFLOWS = ['dropOldest', 'dropNewest', 'error'] as const;
 const STREAM_ID = /^\d{1,20}-\d{1,20}$/u;
+/** Redis keeps both parts of an id in 64 bits, and refuses to look for what does not fit. */
+const HIGHEST_PART = 2n ** 64n - 1n;
 
 export function resolveChannel(options: ChannelOptions = {}): ResolvedChannel {
   return {
@@ -144,10 +146,14 @@ export function resolvePubSub(options: PubSubOptions = {}): void {
 }
 
 function fromOf(from: string): string {
-  if (from === 'new' || from === 'beginning' || STREAM_ID.test(from)) return from;
+  if (from === 'new' || from === 'beginning' || isStreamId(from)) return from;
   throw new InvalidPubSubOptionsError(`pubsub.from: '${from.slice(0, 40)}' is no place in a stream`, {
     hint: "write 'new', 'beginning' or the id of a message",
   });
+}
+
+function isStreamId(from: string): boolean {
+  return STREAM_ID.test(from) && from.split('-').every((part) => BigInt(part) <= HIGHEST_PART);
 }
 
 function whole(name: string, value: number): number {
