@@ -44,6 +44,26 @@ it('runs a method alone per key made of its arguments, and hands it its lock', a
   expect(currentLock()).toBeUndefined();
 });
 
+it('rejects where no key can be made of its arguments, as whatever gives a promise', async () => {
+  const { app } = await boot({ imports: [embedded()], providers: [Invoices] });
+  const calling = app.get(Invoices).book(undefined as unknown as string, 'x');
+  await expect(calling).rejects.toMatchObject({ code: 'INVALID_LOCK_KEY' });
+  class Failing {
+    @Lock(() => {
+      throw new Error('no key');
+    })
+    async work(): Promise<void> {
+      await Promise.resolve();
+    }
+  }
+  const { app: other } = await boot({ imports: [embedded()], providers: [Failing] });
+  const outcome = other
+    .get(Failing)
+    .work()
+    .catch((error: unknown) => String(error));
+  expect(await outcome).toBe('Error: no key');
+});
+
 it('refuses while somebody else has it, and work that waits for itself', async () => {
   const { app } = await boot({ imports: [embedded()], providers: [Invoices] });
   await app.get(LockService).run('closing', async () => {

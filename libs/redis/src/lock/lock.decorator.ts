@@ -38,8 +38,10 @@ export function Lock<Args extends readonly unknown[] = []>(
     const locked = function locked(this: object, ...args: Args): Promise<unknown> {
       const locks: unknown = Reflect.get(this, SERVICE);
       if (!(locks instanceof LockService)) return Promise.reject(notInjected());
-      const name = typeof key === 'function' ? key(...args) : key;
-      return locks.run(name, options, () => Reflect.apply(original, this, args) as Promise<unknown>);
+      const work = (): Promise<unknown> => Reflect.apply(original, this, args) as Promise<unknown>;
+      if (typeof key !== 'function') return locks.run(key, options, work);
+      // Whoever calls it is promised a promise, also where no key can be made of what it is called with.
+      return Promise.resolve().then(() => locks.run(key(...args), options, work));
     };
     carryOver(original, locked);
     // Same arguments, same promise: what the compiler can not follow through `Reflect`.
