@@ -132,6 +132,32 @@ describe('beside metrics that are there', () => {
     expect(shown.values.find(({ labels }) => labels['outcome'] === 'l1')?.value).toBe(0);
   });
 
+  it('names that the PrometheusModule puts a prefix before are free again at the end, and nobody else’s', async () => {
+    const ours = 'shop_anbar_connection_up';
+    for (let turn = 0; turn < 2; turn += 1) {
+      const served = await serve(
+        {
+          imports: [
+            PrometheusModule.register({
+              global: true,
+              customMetricPrefix: 'shop',
+              defaultMetrics: { enabled: false },
+            }),
+            RedisMetricsModule.forRoot({ endpoint: false }),
+          ],
+          providers: [makeCounterProvider({ name: `own_${turn}`, help: 'Own.' })],
+        },
+        { platform: 'express' },
+      );
+      const { text } = await served.get('/metrics');
+      expect(text.match(/^shop_anbar_connection_up\{client="default"\} 1$/gmu)).toHaveLength(1);
+      await served.app.close();
+      expect(register.getSingleMetric(ours)).toBeUndefined();
+      expect(await register.metrics()).not.toContain('anbar_');
+    }
+    expect(register.getSingleMetric('shop_own_0')).toBeDefined();
+  });
+
   it('a name that somebody else has taken is an error at boot that says what to do', async () => {
     const theirs = new Counter({ name: 'anbar_cache_requests_total', help: 'Not ours.', registers: [] });
     register.registerMetric(theirs);
@@ -159,6 +185,9 @@ describe('beside metrics that are there', () => {
     remove();
     expect(await registry.metrics()).not.toContain('anbar_');
     registerMetrics(registry, two.metrics);
+    // What it has taken out once is not its own any more.
+    remove();
+    expect(await registry.metrics()).toContain('anbar_connection_up{client="default"} 1');
   });
 });
 

@@ -144,7 +144,7 @@ export function loadConfig(options: RedisModuleOptions, env: Env): LoadedConfig 
     warnings: [
       ...environment.warnings,
       ...warningsOf(layers),
-      ...others.flatMap(({ layers: its }) => warningsOf(its)),
+      ...[...others, ...shards].flatMap(({ layers: its }) => warningsOf(its)),
     ],
   };
 }

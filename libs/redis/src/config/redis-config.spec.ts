@@ -456,6 +456,13 @@ describe('warnings', () => {
     [{ timeout: 250 }, {}, "options.timeout: 250 means 250 seconds; for milliseconds write '250ms'"],
     [{}, { REDIS_TIMEOUT: '500' }, 'REDIS_TIMEOUT: 500 means 500 seconds'],
     [{ connections: { a: { host: 'h', heartbeat: 500 } } }, {}, 'options.connections.a.heartbeat: 500 means'],
+    [{ shards: { a: { host: 'h', timeout: 250 } } }, {}, 'options.shards.a.timeout: 250 means 250 seconds'],
+    [{ shards: { a: { url: 'redis://h?family=0' } } }, {}, "options.shards.a.url: the parameter 'family'"],
+    [
+      { shards: { a: { host: 'h', tls: { rejectUnauthorized: false } } } },
+      {},
+      'options.shards.a.tls: any certificate is accepted',
+    ],
     [{ host: 'h', tls: { rejectUnauthorized: false } }, {}, 'options.tls: any certificate is accepted'],
     [{}, { REDIS_URL: 'rediss://h', REDIS_TLS_REJECT_UNAUTHORIZED: 'false' }, 'any certificate is accepted'],
     [{}, { REDIS_URL: 'redis://h?family=0' }, "REDIS_URL: the parameter 'family' means nothing here"],

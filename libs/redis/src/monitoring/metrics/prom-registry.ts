@@ -47,6 +47,9 @@ interface ScrapedMetric {
 
 const OURS = new WeakSet<object>();
 
+/** Metrics of a library that show these figures, by the names they were made with, which may have got a prefix. */
+const GUESTS = new WeakMap<RedisMetrics, Map<string, object>>();
+
 /**
  * ```ts
  * const remove = registerMetrics(registry, redis.metrics);
@@ -58,14 +61,13 @@ export function registerMetrics(registry: MetricRegistry, metrics: RedisMetrics)
   const { families } = metrics;
   for (const { name } of families) assertFree(registry, name);
   metrics.start();
-  for (const family of families) {
+  const registered = families.map((family) => {
     const metric = scraped(metrics, family);
     OURS.add(metric);
     registry.registerMetric(metric);
-  }
-  return () => {
-    for (const { name } of families) removeOurs(registry, name);
-  };
+    return [family.name, metric] as const;
+  });
+  return () => removeFrom(registry, registered);
 }
 
 export function assertFree(registry: MetricRegistry, name: string): void {
@@ -83,12 +85,23 @@ export function assertFree(registry: MetricRegistry, name: string): void {
 /** Makes a metric of the library show these figures instead of its own. */
 export function showIn(metric: { name: string }, metrics: RedisMetrics, family: MetricFamily): void {
   OURS.add(metric);
+  const guests = GUESTS.get(metrics) ?? new Map<string, object>();
+  GUESTS.set(metrics, guests.set(metric.name, metric));
   Object.assign(metric, answersOf(metric, metrics, family));
 }
 
-export function removeOurs(registry: MetricRegistry, name: string): void {
-  const holder = registry.getSingleMetric(name);
-  if (typeof holder === 'object' && holder !== null && OURS.has(holder)) registry.removeSingleMetric(name);
+/** Takes out what was made to show these figures. */
+export function removeGuests(registry: MetricRegistry, metrics: RedisMetrics): void {
+  removeFrom(registry, GUESTS.get(metrics) ?? []);
+}
+
+/** Under the name of one that was taken out before there may be somebody else's by now. */
+function removeFrom(
+  registry: MetricRegistry,
+  metrics: Iterable<readonly [name: string, metric: object]>,
+): void {
+  for (const [name, metric] of metrics)
+    if (registry.getSingleMetric(name) === metric) registry.removeSingleMetric(name);
 }
 
 function scraped(metrics: RedisMetrics, family: MetricFamily): ScrapedMetric {

@@ -13,7 +13,7 @@ import { createMetricsController, type MetricsGuard } from './metrics.controller
 import { METRICS_DEFAULTS } from './metrics.options.js';
 import { METRICS_REGISTRY } from './metrics.tokens.js';
 import type { MetricDefinition } from './metric.js';
-import { assertFree, removeOurs, showIn, type MetricRegistry } from './prom-registry.js';
+import { assertFree, removeGuests, showIn, type MetricRegistry } from './prom-registry.js';
 import { RedisMetrics } from './redis-metrics.js';
 
 export interface RedisMetricsModuleOptions {
@@ -82,7 +82,7 @@ export class RedisMetricsModule implements OnModuleInit, OnApplicationShutdown {
 
   /** Another application in this process may have the names next. */
   onApplicationShutdown(): void {
-    for (const { name } of this.#metrics.families) removeOurs(this.#registry, name);
+    removeGuests(this.#registry, this.#metrics);
   }
 }
 
