@@ -9,6 +9,8 @@ export interface WiredCache {
   readonly cache: CacheService;
   readonly fallback: FallbackCache;
   readonly sharded: ShardedCache;
+  /** Those of the shards by their ids, which are its own and not for use. */
+  readonly shardClients: ReadonlyMap<string, RedisClient>;
   /** What `cache` and `fallback` keep in this process. */
   readonly near: NearCache | undefined;
   /** What stands in for Redis in this process, if anything does. */
@@ -31,11 +33,12 @@ export function wireCache(config: RedisConfig, adapter: RedisAdapter, world: Sur
   const { journal } = config.fallback;
   const standby = standbyFor(config, world);
   const fallback = new FallbackCache({ ...surroundings, standby, journal }, config.cache);
-  const sharded = wireSharded(config, adapter, world);
+  const { sharded, clients: shardClients } = wireSharded(config, adapter, world);
   return {
     cache,
     fallback,
     sharded,
+    shardClients,
     near,
     standby,
     async close() {

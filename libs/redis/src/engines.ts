@@ -6,13 +6,18 @@ import { wireCleanup } from './cleanup-wiring.js';
 import { createCodec, resolveCodec } from './codec/index.js';
 import type { RedisConfig } from './config/index.js';
 import { systemClock, type Clock } from './core/index.js';
-import { ConnectionRegistry, type NativeRedis, type RedisAdapter } from './connection/index.js';
+import {
+  ConnectionRegistry,
+  type NativeRedis,
+  type RedisAdapter,
+  type RedisClient,
+} from './connection/index.js';
+import { healthParts } from './health-wiring.js';
 import { LockService } from './lock/index.js';
 import { wireMetrics } from './metrics-wiring.js';
 import {
   HealthMonitor,
   traceWithOpenTelemetry,
-  type HealthPart,
   type RedisMetrics,
   type StatsService,
   type Tracing,
@@ -72,13 +77,13 @@ export class Engines {
     });
     this.locks = new LockService({ client, namespace, ...time }, config.lock);
     this.pubsub = new PubSub({ client, namespace, codec, ...time }, config.pubsub);
-    this.tasks = taskQueueOf(config, surroundings);
+    this.tasks = taskQueueOf(config, client, surroundings);
     const { sharded, locks } = this;
     this.cleanup = wireCleanup(config, { client, standby: wired.standby, sharded, locks, clock });
     this.health = new HealthMonitor({
       clients: this.registry.names.map((name) => this.registry.get(name).port),
       namespace,
-      parts: [fallbackPart(this.fallback)],
+      parts: healthParts(config, wired),
       settings: config.health,
       clock,
     });
@@ -134,7 +139,8 @@ export class Engines {
 
 function taskQueueOf(
   { defaultConnection, namespace, codec, tasks }: RedisConfig,
-  { clock }: Surroundings,
+  client: RedisClient,
+  { clock, wrap }: Surroundings,
 ): TaskQueue {
   const sealed = resolveCodec(codec).encryption !== false;
   return createTaskQueue({
@@ -143,22 +149,8 @@ function taskQueueOf(
     settings: tasks,
     codec: sealed ? createCodec(codec, clock) : undefined,
     clock,
+    // The queue in this process asks no client, so what makes the client fail would not reach it.
+    gate: wrap && client,
     timeoutMs: defaultConnection.timeoutMs * STEPS_OF_A_TASK_CALL,
   });
-}
-
-/** A fallback that serves in place of Redis is no failure, but somebody ought to look. */
-function fallbackPart(fallback: FallbackCache): HealthPart {
-  return {
-    name: 'fallback',
-    health() {
-      const { mode, journal, overflowed } = fallback.state;
-      if (mode === 'redis') return { state: 'up', reason: null };
-      return {
-        state: 'degraded',
-        reason: `caches are served from this process (${mode})`,
-        details: { journal, overflowed },
-      };
-    },
-  };
 }

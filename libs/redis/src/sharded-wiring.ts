@@ -1,16 +1,29 @@
 /** The sharded cache over the configured servers, or over the default connection as its only shard. */
 import { ShardedCache, type OpenShard, type ShardOptions } from './cache/index.js';
 import { RedisConfig } from './config/index.js';
-import { createClient, type RedisAdapter, type ResolvedConnection } from './connection/index.js';
+import {
+  createClient,
+  type RedisAdapter,
+  type RedisClient,
+  type ResolvedConnection,
+} from './connection/index.js';
 import type { Surroundings } from './surroundings.js';
 
 const ONLY = 'default';
+
+type Given = ShardOptions | ResolvedConnection | 'default';
+
+export interface WiredSharded {
+  readonly sharded: ShardedCache;
+  /** By the ids of the shards, as each was opened last. */
+  readonly clients: ReadonlyMap<string, RedisClient>;
+}
 
 export function wireSharded(
   config: RedisConfig,
   adapter: RedisAdapter,
   surroundings: Surroundings = {},
-): ShardedCache {
+): WiredSharded {
   const configured = [...config.shards].map(
     ([id, { connection, weight }]) => [id, connection, weight] as const,
   );
@@ -18,18 +31,24 @@ export function wireSharded(
     configured.length === 0
       ? { [ONLY]: { options: 'default' as const } }
       : Object.fromEntries(configured.map(([id, options, weight]) => [id, { options, weight }]));
-  const sharded = new ShardedCache<unknown, ShardOptions | ResolvedConnection | 'default'>(
+  const clients = new Map<string, RedisClient>();
+  const open = (id: string, from: { options: Given } | { address: string }): OpenShard => {
+    if (!('options' in from)) return openKnown(id, elsewhere(config, from.address), surroundings);
+    const { options } = from;
+    if (options === 'default') return { client: adapter.port, address: '', shared: true };
+    return openKnown(
+      id,
+      'addresses' in options ? options : connectionOf(options, surroundings),
+      surroundings,
+    );
+  };
+  const sharded = new ShardedCache<unknown, Given>(
     {
       shards,
       open: (id, from) => {
-        if (!('options' in from)) return openKnown(id, elsewhere(config, from.address), surroundings);
-        if (from.options === 'default') return { client: adapter.port, address: '', shared: true };
-        const { options } = from;
-        return openKnown(
-          id,
-          'addresses' in options ? options : connectionOf(options, surroundings),
-          surroundings,
-        );
+        const opened = open(id, from);
+        clients.set(id, opened.client);
+        return opened;
       },
       namespace: config.namespace,
       codec: config.codec,
@@ -40,7 +59,7 @@ export function wireSharded(
     },
     config.cache,
   );
-  return sharded;
+  return { sharded, clients };
 }
 
 /** What `addShard` is given is judged as what the module is given. */

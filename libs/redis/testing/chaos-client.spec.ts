@@ -1,5 +1,11 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createClient, resolveConnection, type RedisClient } from '../src/connection/index.js';
+import {
+  CommandTimeoutError,
+  createClient,
+  NotConnectedError,
+  resolveConnection,
+  type RedisClient,
+} from '../src/connection/index.js';
 import { createChaosClient, type ChaosClient } from './chaos-client.js';
 import { runContract } from './contract/contract.js';
 import { redisClientContract } from './contract/redis-client.contract.js';
@@ -114,6 +120,46 @@ describe('a partitioned client', () => {
     chaos.heal();
     chaos.partition();
     expect(lost).toEqual(['partitioned']);
+  });
+});
+
+describe('the end of an outage', () => {
+  it.each<[string, () => void]>([
+    ['a partition', () => chaos.partition()],
+    ['a lost connection', () => chaos.fail(new NotConnectedError('gone'))],
+  ])('after %s is told once, also when other weather follows', (_name, strike) => {
+    const heard: string[] = [];
+    chaos.on('lost', ({ node }) => void heard.push(`lost ${node}`));
+    chaos.on('ready', ({ node }) => void heard.push(`ready ${node}`));
+    const leave = chaos.on('ready', () => void heard.push('left'));
+    leave();
+    strike();
+    strike();
+    expect(chaos.status().health).toBe('down');
+    chaos.latency(10);
+    chaos.heal();
+    expect(heard).toEqual(['lost chaos', 'ready chaos']);
+    expect(chaos.status().health).toBe('up');
+  });
+
+  it('is nothing to tell of where calls fail and the connection stands', () => {
+    const heard: string[] = [];
+    for (const event of ['lost', 'ready'] as const) chaos.on(event, () => void heard.push(event));
+    for (const [error, share] of [
+      [new NotConnectedError('gone'), 0.5],
+      [new CommandTimeoutError('late'), 1],
+    ] as const) {
+      chaos.fail(error, share);
+      chaos.heal();
+    }
+    expect(heard).toEqual([]);
+  });
+
+  it('refuses to connect before it', async () => {
+    chaos.partition();
+    await expect(chaos.connect()).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
+    chaos.heal();
+    await expect(chaos.connect()).resolves.toBeUndefined();
   });
 });
 

@@ -4,6 +4,8 @@
  */
 import {
   CommandTimeoutError,
+  ConnectFailedError,
+  NotConnectedError,
   type CallOptions,
   type ClientEvents,
   type ClientStatus,
@@ -16,13 +18,16 @@ import {
 import { abortReason, parsePositiveDuration, sleep, systemClock, type Clock } from '../src/core/index.js';
 
 export interface ChaosClient extends RedisClient {
-  /** This share of the calls, from 0 to 1, fails with `error` and is not executed. @default share 1 */
+  /**
+   * This share of the calls, from 0 to 1, fails with `error` and is not executed. All of them with
+   * `NotConnectedError` is a lost connection: whoever listens is told, and hears nothing more. @default share 1
+   */
   fail(error: Error, share?: number): void;
   /** Calls are passed on this many milliseconds late; who does not wait so long gets a timeout. */
   latency(ms: number): void;
   /** Nothing gets through: calls run into their deadline unexecuted, listeners hear nothing. */
   partition(): void;
-  /** All is well again; whoever listens is told of the gap. */
+  /** All is well again; whoever listens is told that the connection is back, and of the gap. */
   heal(): void;
 }
 
@@ -42,6 +47,14 @@ type Weather =
   | { readonly kind: 'partitioned' };
 
 const FAIR: Weather = { kind: 'fair' };
+const NODE = 'chaos';
+
+type Listener = (detail: ClientEvents[keyof ClientEvents]) => void;
+
+interface Subscriber {
+  readonly lost: () => void;
+  readonly gap: () => void;
+}
 
 /**
  * ```ts
@@ -58,9 +71,10 @@ class WeatheredClient implements ChaosClient {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #timeoutMs: number;
-  readonly #gaps = new Set<() => void>();
+  readonly #subscribers = new Set<Subscriber>();
   readonly #trackers = new Set<() => void>();
-  readonly #lost = new Set<(detail: ClientEvents['lost']) => void>();
+  readonly #lost = new Set<Listener>();
+  readonly #ready = new Set<Listener>();
   #weather: Weather = FAIR;
 
   constructor(
@@ -83,28 +97,27 @@ class WeatheredClient implements ChaosClient {
 
   fail(error: Error, share = 1): void {
     if (!(share >= 0 && share <= 1)) throw new RangeError(`share: ${share} is not between 0 and 1`);
-    this.#weather = { kind: 'failing', error, share };
+    this.#become({ kind: 'failing', error, share });
   }
 
   latency(ms: number): void {
     if (!(ms >= 0)) throw new RangeError(`latency: ${ms} is no number of milliseconds`);
-    this.#weather = { kind: 'slow', ms };
+    this.#become({ kind: 'slow', ms });
   }
 
   partition(): void {
-    this.#weather = { kind: 'partitioned' };
-    for (const listener of this.#lost) listener({ node: 'chaos', reason: 'partitioned' });
-    for (const tell of this.#trackers) tell();
+    this.#become({ kind: 'partitioned' });
   }
 
   heal(): void {
-    const wasPartitioned = this.#weather.kind === 'partitioned';
-    this.#weather = FAIR;
-    if (wasPartitioned) for (const tell of [...this.#gaps, ...this.#trackers]) tell();
+    this.#become(FAIR);
   }
 
-  connect(...args: Parameters<RedisClient['connect']>): Promise<void> {
-    return this.#inner.connect(...args);
+  async connect(...args: Parameters<RedisClient['connect']>): Promise<void> {
+    await this.#inner.connect(...args);
+    const away = this.#away;
+    if (away !== undefined)
+      throw new ConnectFailedError(`no connection to Redis ('${this.name}'): ${away}, by order of the test`);
   }
 
   disconnect(...args: Parameters<RedisClient['disconnect']>): Promise<void> {
@@ -136,50 +149,51 @@ class WeatheredClient implements ChaosClient {
   readonly scan: RedisClient['scan'] = (options) => this.#scan(options);
 
   subscribe(options: SubscribeOptions): ReturnType<RedisClient['subscribe']> {
-    const tell = (): void => options.onGap?.();
-    this.#gaps.add(tell);
+    const own: Subscriber = { lost: () => options.onLost?.(), gap: () => options.onGap?.() };
+    this.#subscribers.add(own);
     const subscription = this.#inner.subscribe({
       ...options,
       onMessage: (message) => {
-        if (this.#weather.kind !== 'partitioned') options.onMessage(message);
+        if (this.#away === undefined) options.onMessage(message);
       },
-      onGap: tell,
+      onLost: own.lost,
+      onGap: own.gap,
     });
     return {
       ready: subscription.ready,
       close: () => {
-        this.#gaps.delete(tell);
+        this.#subscribers.delete(own);
         return subscription.close();
       },
     };
   }
 
   track(options: TrackOptions): Tracking {
-    const away = (): boolean => this.#weather.kind === 'partitioned';
+    const away = (): string | undefined => this.#away;
     const tracking = this.#inner.track({
       ...options,
       onInvalidate: (keys) => {
-        if (!away()) options.onInvalidate(keys);
+        if (away() === undefined) options.onInvalidate(keys);
       },
       onState: (state, reason) => {
-        if (!away()) options.onState(state, reason);
+        if (away() === undefined) options.onState(state, reason);
       },
     });
-    const tell = (): void =>
-      away() ? options.onState('lost', 'partitioned') : options.onState(tracking.state, tracking.reason);
-    this.#trackers.add(tell);
-    return {
+    const seen: Tracking = {
       get state() {
-        return away() ? 'lost' : tracking.state;
+        return away() === undefined ? tracking.state : 'lost';
       },
       get reason() {
-        return away() ? 'partitioned' : tracking.reason;
+        return away() ?? tracking.reason;
       },
       close: () => {
         this.#trackers.delete(tell);
         return tracking.close();
       },
     };
+    const tell = (): void => options.onState(seen.state, seen.reason);
+    this.#trackers.add(tell);
+    return seen;
   }
 
   isolate(node?: string): void {
@@ -192,18 +206,44 @@ class WeatheredClient implements ChaosClient {
 
   status(): ClientStatus {
     const status = this.#inner.status();
-    return this.#weather.kind === 'partitioned' ? { ...status, health: 'down' } : status;
+    return this.#away === undefined ? status : { ...status, health: 'down' };
   }
 
   on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): () => void {
     const stop = this.#inner.on(event, listener);
-    if (event !== 'lost') return stop;
-    const hear = listener as (detail: ClientEvents['lost']) => void;
-    this.#lost.add(hear);
+    const listeners = event === 'lost' ? this.#lost : this.#ready;
+    if (event !== 'lost' && event !== 'ready') return stop;
+    // A wrapper of its own, so that the same function may listen twice and leave once.
+    const own = ((detail: ClientEvents[E]) => listener(detail)) as Listener;
+    listeners.add(own);
     return () => {
-      this.#lost.delete(hear);
+      listeners.delete(own);
       stop();
     };
+  }
+
+  /** Why nothing gets through, if that is so. */
+  get #away(): string | undefined {
+    const weather = this.#weather;
+    if (weather.kind === 'partitioned') return 'partitioned';
+    const isLost =
+      weather.kind === 'failing' && weather.share === 1 && weather.error instanceof NotConnectedError;
+    return isLost ? 'not connected' : undefined;
+  }
+
+  #become(weather: Weather): void {
+    const before = this.#away;
+    this.#weather = weather;
+    const reason = this.#away;
+    if ((before === undefined) === (reason === undefined)) return;
+    if (reason === undefined) {
+      for (const listener of this.#ready) listener({ node: NODE });
+      for (const { gap } of this.#subscribers) gap();
+    } else {
+      for (const listener of this.#lost) listener({ node: NODE, reason });
+      for (const { lost } of this.#subscribers) lost();
+    }
+    for (const tell of this.#trackers) tell();
   }
 
   async *#scan(options: Parameters<RedisClient['scan']>[0]): AsyncGenerator<readonly string[]> {

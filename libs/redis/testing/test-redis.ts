@@ -134,11 +134,15 @@ export class TestWorld implements Surroundings, ToldOfTheEnd {
     return client;
   };
 
-  /** The options of the application, with every address taken out. */
+  /**
+   * The options of the application, with every address taken out. Health is asked for anew each time: an answer that is
+   * given again for a second would be given for as long as the clock stands still.
+   */
   readonly replaceOptions = (options: RedisModuleOptions): RedisModuleOptions => {
-    const { connections, shards } = options;
+    const { connections, shards, health } = options;
     return {
       ...embedded(options),
+      health: { cacheFor: 0, ...health },
       ...(connections && { connections: mapped(connections, embedded) }),
       ...(shards && { shards: mapped(shards, embedded) }),
     };

@@ -8,13 +8,19 @@ const KINDS = { cache: '', fallback: 'with fallback', sharded: 'sharded' };
 /** Memory in Redis is weighed by a sample of its keys: not on every step. */
 const WEIGH_EVERY = 12;
 
+/** Of the first hundred that were used: of the others nobody has kept what they did when. */
+const lately = ({ recent }, what) => recent?.[what] ?? 0;
+
 const SORTS = {
   worst: ['Worst first', () => 0],
   reads: [
     'Most read',
-    (one, other) => other.recent.requests - one.recent.requests || other.reads - one.reads,
+    (one, other) => lately(other, 'requests') - lately(one, 'requests') || other.reads - one.reads,
   ],
-  loads: ['Most loaded', (one, other) => other.recent.loads - one.recent.loads || other.loads - one.loads],
+  loads: [
+    'Most loaded',
+    (one, other) => lately(other, 'loads') - lately(one, 'loads') || other.loads - one.loads,
+  ],
   name: ['By name', (one, other) => one.name.localeCompare(other.name)],
 };
 
@@ -22,7 +28,10 @@ function nameOf({ kind, name }) {
   return [h('strong', {}, name), KINDS[kind] && h('span', { class: 'muted' }, ` ${KINDS[kind]}`)];
 }
 
-function rateCell({ hitRate, requests }) {
+function rateCell(recent) {
+  if (recent === null)
+    return h('span', { class: 'muted', title: 'too many caches: only its sums are kept' }, 'not followed');
+  const { hitRate, requests } = recent;
   if (requests === 0) return h('span', { class: 'muted' }, 'silent');
   return hitRate < 0.5
     ? badge('bad', percent(hitRate))
@@ -45,9 +54,9 @@ function cacheTable(caches, shares) {
       ['Cache', nameOf],
       ['Hit rate, 5 min', ({ recent }) => rateCell(recent)],
       ['10 min', ({ trend }) => (trend.some((each) => each !== null) ? sparkline(trend, 'accent', 1) : '')],
-      ['1 h', ({ hour }) => percent(hour.hitRate), { number: true }],
-      count('Reads, 5 min', ({ recent }) => recent.requests),
-      count('Loads', ({ recent }) => recent.loads, 'of the last 5 minutes'),
+      ['1 h', ({ hour }) => percent(hour?.hitRate), { number: true }],
+      count('Reads, 5 min', ({ recent }) => recent?.requests),
+      count('Loads', ({ recent }) => recent?.loads, 'of the last 5 minutes'),
       count('Failed', ({ loadFailures }) => loadFailures, 'loads that failed, in all'),
       count('Stale', ({ stale }) => stale, 'answers past their ttl, in all'),
       count('Coalesced', ({ coalesced }) => coalesced, 'calls answered by a load that was under way, in all'),

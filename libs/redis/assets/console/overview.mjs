@@ -26,7 +26,7 @@ function card(title, value, { spark, kind, detail } = {}) {
 }
 
 /** The worst there is to say, in one sentence. */
-export function verdict({ up, breaker, connections, fallback }) {
+export function verdict({ up, breaker, connections, shards, fallback }) {
   const away = Object.entries(connections).flatMap(([name, { health, nodes }]) =>
     health === 'up'
       ? []
@@ -34,6 +34,10 @@ export function verdict({ up, breaker, connections, fallback }) {
           `${name}: ${nodes.map(({ node, state, reason }) => `${node} is ${state}${reason ? ` (${reason})` : ''}`).join(', ') || health}`,
         ],
   );
+  for (const [id, { state, health }] of Object.entries(shards)) {
+    if (state === 'out' || state === 'returning') away.push(`shard ${id} is ${state}`);
+    else if (health !== 'up') away.push(`shard ${id} is ${health}`);
+  }
   if (up === 0) return ['bad', 'Redis is down.', away.join('; ')];
   if (breaker === 2)
     return ['bad', 'A breaker is open.', 'Calls to its node fail at once until it answers again.'];

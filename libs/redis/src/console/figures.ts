@@ -10,6 +10,8 @@ const BREAKER_RANK: Readonly<Record<string, number>> = {
   isolated: 2,
   open: 2,
 };
+/** What the fleet has agreed on, of shards that are not to be read. */
+const AWAY: ReadonlySet<string> = new Set(['out', 'returning']);
 const UP: Readonly<Record<string, number>> = { up: 1, degraded: 0.5, down: 0 };
 
 export const CHANGES = [
@@ -68,7 +70,11 @@ export function breakerOf({ connections }: Pick<OwnFigures, 'connections'>): num
   return Math.max(0, ...views.map((view) => BREAKER_RANK[view] ?? 0));
 }
 
-/** 1 up, 0.5 degraded, 0 down; of the worst connection. */
-export function upOf({ connections }: Pick<OwnFigures, 'connections'>): number {
-  return Math.min(1, ...Object.values(connections).map(({ health }) => UP[health] ?? 0));
+/** 1 up, 0.5 degraded, 0 down; of the worst connection. A shard that is away is a part, unless it is the last one. */
+export function upOf({ connections, shards }: Pick<OwnFigures, 'connections' | 'shards'>): number {
+  const each = Object.values(shards.shards);
+  const reached = each.map(({ health }) => UP[health] ?? 0);
+  const isWhole = reached.every((up) => up === 1) && !each.some(({ state }) => AWAY.has(state));
+  const ofShards = isWhole ? 1 : Math.min(0.5, Math.max(...reached));
+  return Math.min(1, ofShards, ...Object.values(connections).map(({ health }) => UP[health] ?? 0));
 }

@@ -71,7 +71,7 @@ export function ownFleetReport(sampler: Sampler, id: string): FleetReport {
   const recent = (cache: string, what: string): number =>
     sampler.caches.sum(`${cache}:${what}`, FIVE_MINUTES);
   const caches = cachesOf(reading)
-    .filter(({ figures }) => figures.reads > 0)
+    .filter(({ id: cache, figures }) => figures.reads > 0 && sampler.knows(cache))
     .map(({ id: cache, kind, name, figures }) => ({
       kind,
       name,

@@ -29,10 +29,10 @@ export interface CacheView extends CacheFigures {
   readonly name: string;
   /** Copies in this process; null where they are not counted apart. */
   readonly l1: { readonly entries: number; readonly bytes: number } | null;
-  /** Of the last 5 minutes, and of the last hour. */
-  readonly recent: Recent;
-  readonly hour: Recent;
-  /** Hit rate of the last 10 minutes by half minutes, oldest first. */
+  /** Of the last 5 minutes, and of the last hour; null for a cache that is not followed, as too many others are. */
+  readonly recent: Recent | null;
+  readonly hour: Recent | null;
+  /** Hit rate of the last 10 minutes by half minutes, oldest first; empty where nothing is known. */
   readonly trend: readonly (number | null)[];
 }
 
@@ -62,12 +62,15 @@ export function seriesView({ history }: Sampler, points: number): SeriesView {
 }
 
 export function stateView(sampler: Sampler): object {
-  const { connections, fallback, l1, limiter, locks, pubsub } = sampler.reading;
+  const { connections, shards, fallback, l1, limiter, locks, pubsub } = sampler.reading;
   const { caches: _caches, ...mode } = fallback;
   return {
-    up: upOf({ connections }),
+    up: upOf({ connections, shards }),
     breaker: breakerOf({ connections }),
     connections,
+    shards: Object.fromEntries(
+      Object.entries(shards.shards).map(([id, { state, health }]) => [id, { state, health }]),
+    ),
     fallback: mode,
     l1,
     limiter,
@@ -77,18 +80,19 @@ export function stateView(sampler: Sampler): object {
   };
 }
 
-/** Worst first: what was asked for lately and missed most; what nobody asks for comes last. */
+/** Worst first: what was asked for lately and missed most; then what is not followed, and last what nobody asks for. */
 export function cachesView(sampler: Sampler): readonly CacheView[] {
   const { caches } = sampler.reading;
   return cachesOf(sampler.reading)
-    .slice(0, MOST_CACHES)
     .map((line) => cacheView(sampler, line, line.kind === 'cache' ? (caches[line.name]?.l1 ?? null) : null))
-    .toSorted(worseFirst);
+    .toSorted(worseFirst)
+    .slice(0, MOST_CACHES);
 }
 
 function cacheView(sampler: Sampler, { id, kind, name, figures }: CacheLine, l1: CacheView['l1']): CacheView {
-  const recent = recentOf(sampler, id, FIVE_MINUTES);
   const silent = figures.reads === 0;
+  const isKnown = silent || sampler.knows(id);
+  const recent = isKnown ? recentOf(sampler, id, FIVE_MINUTES) : null;
   return {
     ...figures,
     hitRate: rounded(figures.hitRate),
@@ -97,8 +101,8 @@ function cacheView(sampler: Sampler, { id, kind, name, figures }: CacheLine, l1:
     name,
     l1,
     recent,
-    hour: silent ? recent : recentOf(sampler, id, HOUR),
-    trend: silent ? [] : trendOf(sampler, id),
+    hour: silent || !isKnown ? recent : recentOf(sampler, id, HOUR),
+    trend: silent || !isKnown ? [] : trendOf(sampler, id),
   };
 }
 
@@ -124,6 +128,15 @@ function trendOf({ caches }: Sampler, id: string): (number | null)[] {
 
 function worseFirst(one: CacheView, other: CacheView): number {
   const [a, b] = [one.recent, other.recent];
-  if ((a.requests === 0) !== (b.requests === 0)) return a.requests === 0 ? 1 : -1;
-  return (a.hitRate ?? 1) - (b.hitRate ?? 1) || b.requests - a.requests || other.reads - one.reads;
+  return (
+    orderOf(a) - orderOf(b) ||
+    (a?.hitRate ?? 1) - (b?.hitRate ?? 1) ||
+    (b?.requests ?? 0) - (a?.requests ?? 0) ||
+    other.reads - one.reads
+  );
+}
+
+function orderOf(recent: Recent | null): number {
+  if (recent === null) return 1;
+  return recent.requests === 0 ? 2 : 0;
 }

@@ -3,6 +3,7 @@ import { FakeClock } from '../../testing/fake-clock.js';
 import { telemetryChannel } from '../core/index.js';
 import { StatsService, type CacheFigures, type OwnFigures } from '../monitoring/index.js';
 import type { ConsoleSource, Happening } from './console.source.js';
+import { ownFleetReport } from './fleet-report.js';
 import { STEP_MS } from './history.js';
 import { cachesView, seriesView } from './overview.js';
 import { Sampler } from './sampler.js';
@@ -33,6 +34,7 @@ class Counted {
   readonly caches: Record<string, CacheFigures> = {};
   health: 'up' | 'degraded' | 'down' = 'up';
   breaker: 'closed' | 'half-open' | 'open' = 'closed';
+  shards: OwnFigures['shards']['shards'] = {};
   denied = 0;
   serverFails = false;
   asked = 0;
@@ -74,7 +76,7 @@ class Counted {
           ],
         },
       },
-      shards: { current: true, epoch: null, move: null, shards: {}, caches: {} },
+      shards: { current: true, epoch: null, move: null, shards: this.shards, caches: {} },
       limiter: {
         allowed: 0,
         denied: this.denied,
@@ -204,6 +206,27 @@ describe('a step', () => {
     expect(counted.asked).toBe(2);
   });
 
+  type Seen = Pick<OwnFigures['shards']['shards'][string], 'state' | 'health'>;
+  const serving: Seen = { state: 'up', health: 'up' };
+  const lost: Seen = { state: 'up', health: 'down' };
+
+  it.each<[string, Record<string, Seen>, number]>([
+    ['all of them', { a: serving, b: serving }, 1],
+    ['one of two', { a: serving, b: lost }, 0.5],
+    ['one that the others go on without', { a: serving, b: { ...serving, state: 'out' } }, 0.5],
+    ['none', { a: lost, b: { ...lost, state: 'out' } }, 0],
+    ['none that is known', {}, 1],
+  ])('counts shards by those that are there: %s', (_name, shards, up) => {
+    const { sampler, counted, clock } = open();
+    sampler.start();
+    const rest = { weight: 1, address: '', slots: 1, figures: null };
+    counted.shards = Object.fromEntries(
+      Object.entries(shards).map(([id, seen]) => [id, { ...seen, ...rest }]),
+    );
+    clock.advance(STEP_MS);
+    expect(sampler.history.latest('up')).toBe(up);
+  });
+
   it('that fails is an event, and neither the last one nor the end of the application', () => {
     const { sampler, counted, clock } = open();
     sampler.start();
@@ -255,6 +278,43 @@ describe('caches', () => {
     expect(view.map(({ name }) => name)).toEqual(['bad', 'good', 'silent']);
     expect(view[0]).toMatchObject({ recent: { requests: 10, hitRate: 0.1, loads: 9 }, trend: [0.1] });
     expect(view[2]).toMatchObject({ recent: { requests: 0, hitRate: null }, trend: [] });
+  });
+
+  it('of which a hundred are followed show what they did, and the others that it is not known', () => {
+    const { sampler, counted, clock } = open();
+    sampler.start();
+    // One of a single series, and then those of two: what is full first is no multiple of any of them.
+    counted.caches['missed'] = figures({ reads: 10, misses: 10 });
+    for (let i = 0; i < 200; i += 1)
+      counted.caches[`hit-${i}`] = figures({ reads: 10, tiers: { l1: 10, l2: 0, fallback: 0 } });
+    counted.caches['never'] = figures();
+    clock.advance(STEP_MS);
+    const view = cachesView(sampler);
+    const shown = view.map(({ recent }) => recent);
+    expect(shown.filter((recent) => recent?.hitRate === 1)).toHaveLength(99);
+    expect(shown.filter((recent) => recent?.hitRate === 0)).toHaveLength(1);
+    expect(shown.filter((recent) => recent === null)).toHaveLength(101);
+    expect(view.find(({ name }) => name === 'hit-150')).toMatchObject({
+      recent: null,
+      hour: null,
+      trend: [],
+    });
+    expect(view.at(-1)).toMatchObject({ name: 'never', recent: { requests: 0, hitRate: null } });
+    // What others are told is what is known.
+    const { caches } = ownFleetReport(sampler, 'one');
+    expect(caches).toHaveLength(100);
+    for (const { name, hits } of caches) expect(hits).toBe(name === 'missed' ? 0 : 10);
+  });
+
+  it('are all looked at before the worst five hundred are shown', () => {
+    const { sampler, counted, clock } = open();
+    for (let i = 0; i < 600; i += 1) counted.caches[`cache-${i}`] = figures();
+    sampler.start();
+    counted.caches['cache-599'] = figures({ reads: 10, misses: 10 });
+    clock.advance(STEP_MS);
+    const view = cachesView(sampler);
+    expect(view).toHaveLength(500);
+    expect(view[0]).toMatchObject({ name: 'cache-599', recent: { hitRate: 0 } });
   });
 
   it('beyond a hundred they are in the sums, and memory stays what it is', () => {

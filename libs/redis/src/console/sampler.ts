@@ -3,7 +3,7 @@ import { safeMessage, systemClock, type Clock, type Timer } from '../core/index.
 import type { OwnFigures, ServerMemory } from '../monitoring/index.js';
 import { Activity } from './activity.js';
 import type { ConsoleSource } from './console.source.js';
-import { breakerOf, cachesOf, changeOf, CHANGES, NOTHING, upOf } from './figures.js';
+import { breakerOf, cachesOf, changeOf, CHANGES, NOTHING, upOf, type Change } from './figures.js';
 import { History, STEP_MS } from './history.js';
 
 /** What a step tells of the process as a whole; the names are those of the API. */
@@ -37,7 +37,7 @@ export const SERIES = [
 export type SeriesName = (typeof SERIES)[number];
 
 const MEASURED: ReadonlySet<string> = new Set<SeriesName>(['p50', 'p99', 'hitRate', 'redisBytes']);
-/** Three series each; what further caches do is in the sums only. */
+/** Three series each, or none: what further caches do is in the sums only. */
 const MOST_CACHES = 100;
 const PER_CACHE = ['requests', 'hits', 'loads'] as const;
 /** Redis is asked for its memory on each of so many steps. */
@@ -59,6 +59,7 @@ export class Sampler {
   readonly activity: Activity;
   readonly #source: ConsoleSource;
   readonly #clock: Clock;
+  readonly #followed = new Set<string>();
   readonly #listeners = new Set<(step: Step) => void>();
   readonly #stopHappenings: () => void;
   #before: OwnFigures | undefined;
@@ -113,6 +114,11 @@ export class Sampler {
   onStep(listener: (step: Step) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Whether `caches` tells what a cache did: not of those that were used only after there was no more room. */
+  knows(id: string): boolean {
+    return this.#followed.has(id) || this.#followed.size < MOST_CACHES;
   }
 
   /** One step of the history. */
@@ -182,6 +188,7 @@ export class Sampler {
     for (const { id, figures } of cachesOf(reading)) {
       const change = changeOf(figures, known.get(id));
       for (const name of CHANGES) sums[name] += change[name];
+      if (!this.#follows(id, change)) continue;
       caches.write(`${id}:requests`, change.requests);
       caches.write(`${id}:hits`, change.requests - change.misses);
       caches.write(`${id}:loads`, change.loads);
@@ -189,6 +196,13 @@ export class Sampler {
     for (const name of CHANGES) history.write(name, sums[name] / seconds);
     const hits = sums.requests - sums.misses;
     history.write('hitRate', sums.requests === 0 ? Number.NaN : hits / sums.requests);
+  }
+
+  #follows(id: string, { requests, loads }: Change): boolean {
+    if (this.#followed.has(id)) return true;
+    if (requests + loads === 0 || !this.knows(id)) return false;
+    this.#followed.add(id);
+    return true;
   }
 
   #writeRest(reading: OwnFigures, before: OwnFigures, seconds: number): void {

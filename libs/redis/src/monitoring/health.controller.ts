@@ -11,7 +11,7 @@ interface HealthChecks {
 }
 
 export interface Readiness {
-  /** Connections without which this process is not ready. */
+  /** Connections, or `'shards'`, without which this process is not ready. */
   readonly require: readonly string[];
 }
 

@@ -8,7 +8,7 @@ export interface RedisHealthModuleOptions {
   /** Where the routes lie. @default 'health' */
   readonly path?: string | undefined;
   /**
-   * Connections without which `/ready` answers 503. An application that only caches, limits and locks can serve
+   * Connections without which `/ready` answers 503, and `'shards'` for all those of `ShardedCache`. An application that only caches, limits and locks can serve
    * without Redis, and an outage that makes every replica unready takes the site down.
    * @default []
    */

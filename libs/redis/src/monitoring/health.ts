@@ -35,9 +35,13 @@ export interface PartHealth {
   readonly details?: Readonly<Record<string, string | number | boolean | null>> | undefined;
 }
 
+/** Asks a server as those of the connections are asked; settles within `health.timeout`. */
+export type HealthProbe = (client: RedisClient) => Promise<ConnectionHealth>;
+
 export interface HealthPart {
   readonly name: string;
-  health(): PartHealth;
+  /** Everybody waits for it: what it asks for has to settle as soon as `probe` does. */
+  health(probe: HealthProbe): PartHealth | Promise<PartHealth>;
 }
 
 export interface HealthReport {
@@ -103,10 +107,10 @@ export class HealthMonitor {
 
   async #ask(): Promise<HealthReport> {
     const { clients, parts = [] } = this.#parts;
-    const asked = await Promise.all(
-      clients.map(async (client) => [client.name, await this.#probe(client)] as const),
-    );
-    const told = parts.map((part) => [part.name, hear(part)] as const);
+    const [asked, told] = await Promise.all([
+      Promise.all(clients.map(async (client) => [client.name, await this.#probe(client)] as const)),
+      Promise.all(parts.map(async (part) => [part.name, await this.#hear(part)] as const)),
+    ]);
     const states = [...asked, ...told].map(([, { state }]) => state);
     const report: HealthReport = {
       state: worstOf(states),
@@ -116,6 +120,15 @@ export class HealthMonitor {
     };
     this.#last = { report, at: this.#clock.now() };
     return report;
+  }
+
+  /** A part that fails to tell is itself what is wrong; the others are still to be heard. */
+  async #hear(part: HealthPart): Promise<PartHealth> {
+    try {
+      return await part.health((client) => this.#probe(client));
+    } catch (error) {
+      return { state: 'degraded', reason: `can not tell: ${textOf(error)}` };
+    }
   }
 
   async #probe(client: RedisClient): Promise<ConnectionHealth> {
@@ -152,15 +165,6 @@ export class HealthMonitor {
 
 type Failure =
   { readonly reads: string; readonly writes?: never } | { readonly reads?: never; readonly writes: string };
-
-/** A part that fails to tell is itself what is wrong; the others are still to be heard. */
-function hear(part: HealthPart): PartHealth {
-  try {
-    return part.health();
-  } catch (error) {
-    return { state: 'degraded', reason: `can not tell: ${textOf(error)}` };
-  }
-}
 
 function worstOf(states: readonly HealthState[]): HealthState {
   return states.reduce<HealthState>((worst, state) => (RANK[state] > RANK[worst] ? state : worst), 'up');

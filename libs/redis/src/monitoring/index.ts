@@ -3,6 +3,7 @@ export {
   type ConnectionHealth,
   type HealthMonitorParts,
   type HealthPart,
+  type HealthProbe,
   type HealthReport,
   type HealthState,
   type NodeHealth,

@@ -10,8 +10,8 @@ export interface RedisHealthDetails {
 
 export interface RedisHealthOptions {
   /**
-   * Connections without which the application can not serve. Those that are away are `down`; any other one that is
-   * away is `degraded`, as caches and limits go on without it.
+   * Connections without which the application can not serve, and `'shards'` for those of `ShardedCache`. Those that are
+   * away are `down`; any other one that is away is `degraded`, as caches and limits go on without it.
    * @default all of them
    */
   readonly require?: readonly string[] | undefined;
@@ -40,9 +40,7 @@ export class RedisHealthIndicator {
     const missing =
       require === undefined
         ? state === 'down'
-        : require.some(
-            (connection) => connections[connection]?.state === 'down' || !(connection in connections),
-          );
+        : require.some((wanted) => ((connections[wanted] ?? parts[wanted])?.state ?? 'down') === 'down');
     const status: HealthState = missing ? 'down' : state === 'down' ? 'degraded' : state;
     return { [name]: { status, connections, parts } } as Record<Name, RedisHealthDetails>;
   }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { systemClock, telemetryChannel, withDeadline, type Clock, type Timer } from '../core/index.js';
 import { adding, perform, publishTask, type Performed } from './perform.js';
 import { timesOf } from './schedule-times.js';
+import type { TaskGate } from './task-gate.js';
 import type { TaskPayload } from './task-payload.js';
 import type {
   AddedTask,
@@ -19,6 +20,7 @@ import type {
 } from './task-queue.js';
 import { TaskQueueClosedError } from './tasks.errors.js';
 import {
+  concurrencyOf,
   drainOf,
   FAREWELL_MS,
   limitOf,
@@ -64,12 +66,14 @@ export interface EmbeddedQueueParts {
   readonly settings: ResolvedTasks;
   readonly payload: TaskPayload;
   readonly clock?: Clock | undefined;
+  readonly gate?: TaskGate | undefined;
 }
 
 export class EmbeddedQueue implements TaskQueue {
   readonly #settings: ResolvedTasks;
   readonly #payload: TaskPayload;
   readonly #clock: Clock;
+  readonly #gate: TaskGate | undefined;
   readonly #telemetry = telemetryChannel('tasks');
   readonly #tasks = new Map<string, Kept>();
   readonly #waiting: Kept[] = [];
@@ -78,10 +82,11 @@ export class EmbeddedQueue implements TaskQueue {
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  constructor({ settings, payload, clock = systemClock }: EmbeddedQueueParts) {
+  constructor({ settings, payload, clock = systemClock, gate }: EmbeddedQueueParts) {
     this.#settings = settings;
     this.#payload = payload;
     this.#clock = clock;
+    this.#gate = gate;
   }
 
   get inUse(): boolean {
@@ -96,6 +101,7 @@ export class EmbeddedQueue implements TaskQueue {
     const plan = resolveTask(options, this.#settings);
     return adding(name, async (traceparent) => {
       const stored = await this.#payload.encode(name, data, traceparent);
+      await this.#gate?.pass();
       if (this.#closed) throw closed();
       return this.#keep(name, stored, plan);
     });
@@ -109,6 +115,7 @@ export class EmbeddedQueue implements TaskQueue {
     const { next, everyMs } = timesOf(every, cron);
     const plan = resolveTask(options, this.#settings);
     const stored = await this.#payload.encode(name, data);
+    await this.#gate?.pass();
     if (this.#closed) throw closed();
     const before = this.#schedules.get(id);
     // The same again, as at every boot, is no reason to wait anew.
@@ -120,47 +127,53 @@ export class EmbeddedQueue implements TaskQueue {
     this.#plan(planned);
   }
 
-  unschedule(id: string): Promise<boolean> {
+  async unschedule(id: string): Promise<boolean> {
+    await this.#gate?.pass();
     this.#schedules.get(id)?.timer?.cancel();
-    return Promise.resolve(this.#schedules.delete(id));
+    return this.#schedules.delete(id);
   }
 
   async find(id: string): Promise<TaskInfo | undefined> {
+    await this.#gate?.pass();
     const kept = this.#tasks.get(id);
     return kept === undefined ? undefined : this.#infoOf(kept);
   }
 
-  counts(): Promise<TaskCounts> {
+  async counts(): Promise<TaskCounts> {
+    await this.#gate?.pass();
     const counts = { waiting: 0, delayed: 0, active: 0, completed: 0, failed: 0 };
     for (const { state } of this.#tasks.values()) counts[state] += 1;
-    return Promise.resolve(counts);
+    return counts;
   }
 
   async failed(limit = 50): Promise<TaskInfo[]> {
+    await this.#gate?.pass();
     const failed = [...this.#tasks.values()].filter(({ state }) => state === 'failed').toReversed();
     return Promise.all(failed.slice(0, limitOf(limit)).map((kept) => this.#infoOf(kept)));
   }
 
-  retry(id: string): Promise<boolean> {
+  async retry(id: string): Promise<boolean> {
+    await this.#gate?.pass();
     const kept = this.#tasks.get(id);
-    if (kept?.state !== 'failed') return Promise.resolve(false);
+    if (kept?.state !== 'failed') return false;
     kept.attempts = 0;
     this.#enqueue(kept);
-    return Promise.resolve(true);
+    return true;
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
+    await this.#gate?.pass();
     const kept = this.#tasks.get(id);
-    if (kept === undefined || kept.state === 'active') return Promise.resolve(false);
+    if (kept === undefined || kept.state === 'active') return false;
     kept.timer?.cancel();
     const at = this.#waiting.indexOf(kept);
     if (at !== -1) this.#waiting.splice(at, 1);
-    return Promise.resolve(this.#tasks.delete(id));
+    return this.#tasks.delete(id);
   }
 
   work(handlers: ReadonlyMap<string, TaskHandler>, options: WorkOptions = {}): TaskWorker {
     if (this.#closing !== undefined) throw closed();
-    const concurrency = options.concurrency ?? this.#settings.concurrency;
+    const concurrency = concurrencyOf(options, this.#settings);
     const working: Working = { handlers, concurrency, running: new Map(), open: true };
     this.#workers.add(working);
     this.#hand();
@@ -179,6 +192,7 @@ export class EmbeddedQueue implements TaskQueue {
   async #close(): Promise<void> {
     await Promise.all([...this.#workers].map((working) => this.#stop(working, this.#settings.drainMs)));
     this.#closed = true;
+    this.#gate?.close();
     for (const { timer } of this.#schedules.values()) timer?.cancel();
     for (const { timer } of this.#tasks.values()) timer?.cancel();
   }
@@ -221,8 +235,13 @@ export class EmbeddedQueue implements TaskQueue {
     this.#hand();
   }
 
-  /** Gives out what waits to whoever has time. */
   #hand(): void {
+    if (this.#gate === undefined) this.#giveOut();
+    else if (this.#waiting.length > 0) this.#gate.whenOpen(() => this.#giveOut());
+  }
+
+  /** What waits, to whoever has time. */
+  #giveOut(): void {
     for (const working of this.#workers) {
       while (working.open && working.running.size < working.concurrency) {
         const kept = this.#waiting.shift();
