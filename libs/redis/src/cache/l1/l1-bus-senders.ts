@@ -17,7 +17,7 @@ interface Sender {
   /** The greatest number heard of. */
   last: number;
   heardAt: number;
-  /** Numbers up to `last` that have not come, and since when they are missed. */
+  /** Numbers up to `last` that have not come, and since when they are missed: the first for longest. */
   readonly missing: Map<number, number>;
 }
 
@@ -98,11 +98,30 @@ export class BusSenders {
       return;
     }
     for (let count = from; count <= to; count += 1) sender.missing.set(count, now);
+    this.#watch();
+  }
+
+  /** Until the hole that has been there for longest is too old; then the next one has its turn. */
+  #watch(): void {
+    const since = this.#missingSince();
+    if (this.#timer !== undefined || since === Infinity) return;
     const { clock } = this.#options;
-    this.#timer ??= clock.after(LATE_MS, () => {
-      this.#timer = undefined;
+    this.#timer = clock.after(Math.max(0, since + LATE_MS - clock.now()), () => {
       // What has arrived by now and was not read yet is not late.
-      clock.turn(() => this.check());
+      clock.turn(() => {
+        this.#timer = undefined;
+        this.check();
+        this.#watch();
+      });
     });
+  }
+
+  #missingSince(): number {
+    let earliest = Infinity;
+    for (const { missing } of this.#senders.values()) {
+      const [since = Infinity] = missing.values();
+      earliest = Math.min(earliest, since);
+    }
+    return earliest;
   }
 }

@@ -72,6 +72,27 @@ describe('senders', () => {
     expect(gaps).toHaveLength(1);
   });
 
+  it.each([
+    ['the first of them is filled', [2]],
+    ['neither is filled', []],
+  ])('a hole beside another one is noticed in its own time, when %s', (_when, filled) => {
+    const { clock, gaps, senders } = open();
+    senders.heard(ORIGIN, 1, true);
+    senders.heard('another-one', 1, true);
+    senders.heard(ORIGIN, 3, true);
+    clock.advance(LATE_MS - 20);
+    senders.heard('another-one', 3, true);
+    for (const count of filled) senders.heard(ORIGIN, count, true);
+    clock.advance(LATE_MS - 1);
+    const before = gaps.length;
+    expect(before).toBe(1 - filled.length);
+    clock.advance(1);
+    expect(gaps.length - before).toBe(1);
+    clock.advance(10 * LATE_MS);
+    expect(gaps.length - before).toBe(1);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('a beat tells of what was not heard', () => {
     const { clock, gaps, senders } = open();
     senders.heard(ORIGIN, 1, true);
