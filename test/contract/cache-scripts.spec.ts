@@ -11,6 +11,7 @@ import {
   renewScript,
   sha1,
   swapScript,
+  tickScript,
 } from '@anbar/nestjs-redis/cache';
 import { scriptContract, type Random } from '@anbar/nestjs-redis/testing';
 import { runEverywhere } from './run-everywhere.js';
@@ -127,6 +128,17 @@ const register = scriptContract(registerScript, (random, key: Key) => {
   return { keys: [tag] as const, args, before: clockBefore(random, tag) };
 });
 
+/** Ahead of any server's time, which two servers do not share. */
+const AHEAD = 9_000_000_000_000_000;
+
+const tick = scriptContract(tickScript, (random, key: Key) => {
+  const name = key(`clock:${random.integer(1, 2)}`);
+  const floor = random.oneOf([AHEAD, AHEAD + 5]);
+  const last = random.oneOf(['5', String(AHEAD + 2), String(AHEAD + 9), 'nonsense']);
+  const before = random.oneOf([[], [{ name: 'DEL', args: [name] }], [{ name: 'SET', args: [name, last] }]]);
+  return { keys: [name] as const, args: { floor }, before };
+});
+
 const hashPut = scriptContract(hashPutScript, (random, key: Key) => {
   const name = key(`hash:${random.integer(1, 2)}`);
   const field = (): (string | Buffer)[] => [random.oneOf(['a', 'b', '__proto__']), random.oneOf(BYTES)];
@@ -136,6 +148,6 @@ const hashPut = scriptContract(hashPutScript, (random, key: Key) => {
 });
 
 runEverywhere(
-  [acquire, renew, fill, release, put, remove, swap, raise, register, hashPut],
+  [acquire, renew, fill, release, put, remove, swap, tick, raise, register, hashPut],
   (redis) => redis.adapter.port,
 );

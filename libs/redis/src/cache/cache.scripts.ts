@@ -89,22 +89,23 @@ export function sha1(bytes: Buffer): string {
 
 /**
  * Moves the namespace's clock on. It counts in microseconds of the server's time where that is ahead, so that
- * a clock lost to an eviction, or set back by a failover, does not hand out a number twice.
+ * a clock lost to an eviction, or set back by a failover, does not hand out a number twice. The time of another server
+ * may be behind, so the caller says what it has seen.
  */
 export const tickScript = defineScript({
   name: 'cache.tick',
   lua: `
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local last = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
+local last = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') or 0, tonumber(ARGV[1]))
 if last >= now then now = last + 1 end
 local text = string.format('%.0f', now)
 redis.call('SET', KEYS[1], text)
 return text`,
-  args: () => [],
+  args: ({ floor }: { floor: number }) => [floor],
   decode: (reply) => Number(String(reply)),
-  twin: (keyspace, [clock]: Single) => {
-    const last = numberAt(keyspace.call('GET', clock), 0);
+  twin: (keyspace, [clock]: Single, { floor }) => {
+    const last = Math.max(numberAt(keyspace.call('GET', clock), 0), floor);
     const text = String(Math.max(keyspace.timeMicros(), last + 1));
     keyspace.call('SET', clock, text);
     return Buffer.from(text);

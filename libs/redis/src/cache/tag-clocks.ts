@@ -84,8 +84,9 @@ export class RedisTagClocks implements TagClocks {
 
   #clockOf(text: string | null): number {
     const clock = text === null ? NO_CLOCK : Number(text);
+    if (!Number.isSafeInteger(clock)) return NO_CLOCK;
     this.#seen.observe(clock);
-    return Number.isSafeInteger(clock) ? clock : NO_CLOCK;
+    return clock;
   }
 
   /**

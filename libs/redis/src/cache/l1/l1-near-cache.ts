@@ -113,15 +113,20 @@ export class NearCache {
       prefixes: [values, clocks],
       sync,
       channel: bus,
-      onSource: (source) => memory.limitLife(source === 'bus' ? busTtlMs : Infinity),
+      onSource: (source) => {
+        const lifeMs = source === 'bus' ? busTtlMs : Infinity;
+        memory.limitLife(lifeMs);
+        tags.limitLife(lifeMs);
+      },
       clock: this.#clock,
     });
+    const tags = new TrackedTags({ tracking, prefix: clocks, clock: this.#clock });
     tracking.follow({
       prefix: values,
       invalidate: (key) => memory.invalidate(key),
       invalidateAll: () => memory.invalidateAll(),
       doubt: () => memory.doubt(),
     });
-    return { tracking, tags: new TrackedTags({ tracking, prefix: clocks }) };
+    return { tracking, tags };
   }
 }

@@ -3,6 +3,7 @@
  * A clock that does not exist is held as such, since its creation is announced too. While nothing is announced
  * they judge what is in doubt (memory-store.ts), and nothing else.
  */
+import { systemClock, type Clock, type Timer } from '../../core/index.js';
 import { isAnnouncedByName } from './announced-names.js';
 import { EpochTable } from './l1-epochs.js';
 import type { Follower, L1Tracking } from './l1-tracking.js';
@@ -14,6 +15,7 @@ export interface TrackedTagsOptions {
   readonly prefix: string;
   /** Beyond it those asked for first go first. @default 50_000 */
   readonly maxTags?: number;
+  readonly clock?: Clock | undefined;
 }
 
 const MAX_TAGS = 50_000;
@@ -25,17 +27,27 @@ export class TrackedTags implements Follower {
   readonly #maxTags: number;
   readonly #known = new Map<string, number>();
   readonly #epochs = new EpochTable();
+  readonly #clock: Clock;
   #inDoubt = false;
+  /** The longest a clock is held. */
+  #lifeMs = Infinity;
+  #ending: Timer | undefined;
 
-  constructor({ tracking, prefix, maxTags = MAX_TAGS }: TrackedTagsOptions) {
+  constructor({ tracking, prefix, maxTags = MAX_TAGS, clock = systemClock }: TrackedTagsOptions) {
     this.prefix = prefix;
     this.#tracking = tracking;
     this.#maxTags = maxTags;
+    this.#clock = clock;
     tracking.follow(this);
   }
 
   get size(): number {
     return this.#inDoubt ? 0 : this.#known.size;
+  }
+
+  /** For what is held from now on: never longer than that. */
+  limitLife(ms: number): void {
+    this.#lifeMs = ms;
   }
 
   /** These clocks, asked for below only when they are not held. */
@@ -62,6 +74,8 @@ export class TrackedTags implements Follower {
     this.#epochs.invalidateAll();
     this.#known.clear();
     this.#inDoubt = false;
+    this.#ending?.cancel();
+    this.#ending = undefined;
   }
 
   doubt(): void {
@@ -92,7 +106,16 @@ export class TrackedTags implements Follower {
       this.#makeRoom(key);
       this.#known.set(key, clock);
     });
+    if (this.#known.size > 0 && this.#lifeMs !== Infinity) this.#endInTime();
     return clocks;
+  }
+
+  /** All at once, so that a hit has no time to look at. In doubt they are what was known last, and stay. */
+  #endInTime(): void {
+    this.#ending ??= this.#clock.after(this.#lifeMs, () => {
+      this.#ending = undefined;
+      if (!this.#inDoubt) this.invalidateAll();
+    });
   }
 
   /** What Redis says of a clock in doubt counts for the copies in doubt too. */
