@@ -29,6 +29,8 @@ export interface CacheContract<Value = unknown> {
 
   /** The value, or `undefined` when there is none. */
   get<T = Value>(key: Key, options?: GetOptions): Promise<T | undefined>;
+  /** A fresh value that this process holds; `undefined` where Redis would have to be asked. Nothing waits. */
+  held<T = Value>(key: Key): T | undefined;
   /** Values in the order of the keys. */
   getMany<T = Value>(keys: readonly Key[], options?: GetOptions): Promise<(T | undefined)[]>;
   /** `undefined` is no value: nothing is stored and nothing removed. @returns whether it was stored */

@@ -47,6 +47,8 @@ export interface CacheSurroundings {
   readonly tiers?: ((base: TierBase) => Tiers) | undefined;
   /** `disconnect()` closes the client too. @default false */
   readonly ownsClient?: boolean | undefined;
+  /** It belongs to a cache of several, which tells of invalidations itself: one call is one event. @default false */
+  readonly isPart?: boolean | undefined;
 }
 
 export interface CacheEngine {
@@ -66,7 +68,9 @@ export interface CacheEngine {
   readonly structures: Structures;
   readonly counters: CacheCounters;
   l1Stats(): L1Summary | undefined;
-  close(drainMs: number): Promise<void>;
+  /** Lets loads under way finish for that long; no others begin. */
+  drain(forMs: number): Promise<void>;
+  close(): Promise<void>;
 }
 
 export interface EnginePlan {
@@ -136,8 +140,10 @@ export function createEngine(surroundings: CacheSurroundings, plan: EnginePlan):
     structures: new Structures({ client, keys, codec }),
     counters,
     l1Stats: () => tiers.stats?.(),
-    close: async (drainMs) => {
-      await loads.close(drainMs);
+    drain: (forMs) => loads.drain(forMs),
+    close: async () => {
+      await loads.close();
+      fence.close();
       wakes.close();
       tiers.close?.();
     },

@@ -2,7 +2,7 @@
  * What a cache tells of what it does, on the channel `anbar:cache`. Built only when somebody listens; without
  * listeners it costs one property read. docs/cache.md has the table.
  */
-import { telemetryChannel, type TelemetryEvent } from '../core/index.js';
+import { telemetryChannel, type Clock, type TelemetryEvent } from '../core/index.js';
 
 export interface EventDetail {
   /** The full key; only its mark is told. */
@@ -16,11 +16,21 @@ const channel = telemetryChannel('cache');
 /** Invalidations, loads and errors once more, for those who count the rest elsewhere: a hit costs less than being told of. */
 const changes = telemetryChannel('cache-changes');
 
+interface Invalidation {
+  readonly by: string;
+  /** Made for those who look at it, which those who count do not. */
+  readonly key?: (() => string) | undefined;
+  readonly clock: Clock;
+}
+
 export class CacheEvents {
   readonly #subject: string;
+  readonly #isPart: boolean;
 
-  constructor(subject: string) {
+  /** `isPart`: its invalidations are steps of those of another cache, which tells of the whole. */
+  constructor(subject: string, isPart = false) {
     this.#subject = subject;
+    this.#isPart = isPart;
   }
 
   /** Somebody listens to everything, reads and what is saved among it. */
@@ -31,6 +41,25 @@ export class CacheEvents {
   /** Somebody listens to invalidations, loads and errors. */
   get changesActive(): boolean {
     return channel.active || changes.active;
+  }
+
+  /** Tells of an invalidation when it has ended; it begins in the turn of the call, listened to or not. */
+  invalidating<T>({ by, key, clock }: Invalidation, work: () => Promise<T>): Promise<T> {
+    const working = work();
+    if (this.#isPart || !this.changesActive) return working;
+    const startedAt = clock.now();
+    const tell = (outcome: string): void =>
+      this.tell('invalidate', outcome, { by, key, durationMs: clock.now() - startedAt });
+    return working.then(
+      (result) => {
+        tell('ok');
+        return result;
+      },
+      (error: unknown) => {
+        tell(codeOf(error));
+        throw error;
+      },
+    );
   }
 
   /** `act`: `read` (a hit, a miss or stale, by its outcome), `save`, `invalidate`, `load`, `error`. */

@@ -39,6 +39,19 @@ describe('while Redis fails', () => {
     expect(cache.stats()).toMatchObject({ bypassed: 3, loads: 3 });
   });
 
+  it('a strict read of many keys rejects once, and no rejection of one of them is left to the process', async () => {
+    const { cache, chaos } = open({ strict: true });
+    chaos.partition();
+    const left: unknown[] = [];
+    const note = (reason: unknown): void => void left.push(reason);
+    process.on('unhandledRejection', note);
+    onTestFinished(() => void process.off('unhandledRejection', note));
+    const keys = Array.from({ length: 600 }, (_, i) => `key-${i}`);
+    await expect(cache.getOrSetMany(keys, (all) => all.map(String))).rejects.toThrow();
+    await pause(10);
+    expect(left).toEqual([]);
+  });
+
   it('whatever changes something rejects: an invalidation that did not happen is known', async () => {
     const { cache, chaos } = open();
     await cache.set('k', 1);

@@ -4,8 +4,8 @@
  */
 import type { CodecStats } from '../codec/index.js';
 import type { Key, Ttl } from '../connection/index.js';
-import { batchesOf, type Duration, inBatches, parseDuration, spans } from '../core/index.js';
-import { BatchLoader, KEYS_OF_A_LOAD, type ManyLoader } from './loading/batch-loader.js';
+import { type Duration, inBatches, parseDuration, spans } from '../core/index.js';
+import { BatchLoader, type ManyLoader } from './loading/batch-loader.js';
 import type { CacheContract, CacheValue } from './cache-contract.js';
 import { createEngine, type CacheEngine, type CacheSurroundings } from './cache-engine.js';
 import { CacheEvents, codeOf } from './cache-events.js';
@@ -36,6 +36,8 @@ import { freshness, isServable } from './validity.js';
 
 const DEFAULT_NAME = 'default';
 const DEFAULT_DRAIN_MS = 2_000;
+/** Of a load of many keys each lease lasts that much longer for each of them: all have to be asked for and renewed. */
+const LEASE_MS_PER_KEY = 1;
 
 /** What a read comes to: an answer, or what is left for a load to go on with. */
 interface Look {
@@ -55,6 +57,22 @@ interface Wanted<T> {
   readonly options: LoadOptions;
   readonly startedAt: number;
   readonly beganAt: number;
+}
+
+/** A call of `getOrSetMany`. */
+interface Many {
+  readonly count: number;
+  readonly call: ResolvedLoad;
+  readonly options: LoadOptions;
+  readonly beganAt: number;
+  readonly missing: BatchLoader;
+  readonly due: BatchLoader;
+}
+
+interface OneOfMany {
+  readonly key: Key;
+  readonly full: string;
+  readonly index: number;
 }
 
 /** What besides a fresh value will do. */
@@ -89,7 +107,7 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
   ) {
     const settings = resolveCache(options);
     this.name = place?.name ?? DEFAULT_NAME;
-    this.#events = new CacheEvents(this.name);
+    this.#events = new CacheEvents(this.name, surroundings.isPart);
     this.#shared = place?.shared ?? {
       surroundings,
       options,
@@ -114,12 +132,17 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
     return this.#engine.client.connect(options);
   }
 
-  /** Lets loads under way finish for at most `drain`, aborts the rest, and stops listening. @default '2s' */
+  /**
+   * Lets loads under way finish for at most `drain`, aborts the rest, and stops listening. With the cache go those that
+   * are named in it. @default '2s'
+   */
   disconnect(options: { drain?: Duration } = {}): Promise<void> {
-    this.#closing ??= this.#close(
-      options.drain === undefined ? DEFAULT_DRAIN_MS : parseDuration(options.drain, 'drain'),
-    );
-    return this.#closing;
+    if (this.#closing !== undefined) return this.#closing;
+    const drainMs = options.drain === undefined ? DEFAULT_DRAIN_MS : parseDuration(options.drain, 'drain');
+    const caches: readonly CacheService[] = this.#isNamed ? [typed(this)] : [...this.#shared.caches.values()];
+    const closing = this.#close(caches, drainMs);
+    for (const cache of caches) cache.#closing ??= closing;
+    return closing;
   }
 
   /**
@@ -156,6 +179,22 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
     } catch (error) {
       return rejected(error);
     }
+  }
+
+  /**
+   * A fresh value that the near cache holds, at once; counted as a hit. `undefined` says nothing but that somebody
+   * would have to be asked: Redis, or a loader that is due to make it anew.
+   */
+  held<T = Value>(key: Key): T | undefined {
+    const full = this.#engine.keys.value(key);
+    const reading = this.#engine.reader.held(full);
+    if (reading?.found === undefined || !reading.current) return undefined;
+    const { entry } = reading.found;
+    if (entry.negative || this.#isDue(entry)) return undefined;
+    const { answer } = this.#judge(reading, 0);
+    if (answer !== undefined && this.#events.active)
+      this.#tellRead(answer.outcome, full, this.#listenedSince());
+    return answer?.value as T | undefined;
   }
 
   /** Values in the order of the keys, in one round trip per node. */
@@ -217,51 +256,56 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
   }
 
   /**
-   * As `getOrSet` for many keys, with one call of the loader for all that are missing, or one for each 500 keys
-   * where there are more. It answers in the order of the keys it was given, or with a `Map` by those very keys;
-   * `undefined` stores nothing.
+   * As `getOrSet` for many keys, with one call of the loader for all that are missing, and one behind the answer for
+   * all that are to be refreshed. It answers in the order of the keys it was given, or with a `Map` by those very
+   * keys; `undefined` stores nothing.
    */
   async getOrSetMany<T = Value>(
     keys: readonly Key[],
     loader: ManyLoader<T>,
     options: LoadOptions = {},
   ): Promise<(T | undefined)[]> {
-    const call = resolveLoad(options, this.#engine.settings);
-    const values: (T | undefined)[] = [];
-    for (const batch of batchesOf(keys, KEYS_OF_A_LOAD))
-      values.push(...(await this.#getOrSetBatch(batch, loader, { call, options })));
-    return values;
+    const { slots, clock, keys: names, settings } = this.#engine;
+    const startedAt = this.#listenedSince();
+    const plan = { slots, clock, cache: this.name };
+    const many: Many = {
+      count: keys.length,
+      call: resolveLoad(options, settings),
+      options,
+      beganAt: clock.now(),
+      missing: new BatchLoader(loader, keys.length, plan),
+      due: new BatchLoader(loader, keys.length, { ...plan, refresh: true }),
+    };
+    const wanted = keys.map((key, index) => ({ key, full: names.value(key), index }));
+    const settled = await many.missing.outcomesOf(wanted, (one) => this.#oneOfMany(many, one));
+    if (this.#events.active)
+      settled.forEach(({ outcome }, i) => this.#tellRead(outcome, wanted[i]?.full ?? '', startedAt));
+    return settled.map(({ value }) => value as T | undefined);
   }
 
-  async #getOrSetBatch<T>(
-    keys: readonly Key[],
-    loader: ManyLoader<T>,
-    { call, options }: { call: ResolvedLoad; options: LoadOptions },
-  ): Promise<(T | undefined)[]> {
-    const { slots, keys: names, clock } = this.#engine;
-    const beganAt = clock.now();
-    const startedAt = this.#listenedSince();
-    const looking = keys.map(async (key) => {
-      const full = names.value(key);
-      return { key, full, look: await this.#lookBeforeLoad(full, call, options) };
-    });
-    const reads = await Promise.all(looking);
-    const missing = reads.filter(({ look }) => look.answer === undefined);
-    const batch = new BatchLoader(loader, missing.length, { slots, cache: this.name });
-    const answers = reads.map((read) => {
-      const { key, full, look } = read;
-      const request = requestOf({ key, full, call, look, options, beganAt });
-      if (look.answer !== undefined) {
-        return Promise.resolve(this.#settled(look, () => this.#refreshOne(request, loader), options));
+  async #oneOfMany(many: Many, { key, full, index }: OneOfMany): Promise<Answer> {
+    const { call, options, beganAt, missing, due } = many;
+    let refreshing = false;
+    try {
+      const look = await this.#lookBeforeLoad(full, call, options);
+      const own = requestOf({ key, full, call, look, options, beganAt });
+      const request = { ...own, batched: true, moreLeaseMs: many.count * LEASE_MS_PER_KEY };
+      if (look.answer === undefined) {
+        const loader = missing.loaderOf(index);
+        const onDecided = (): void => missing.decided(index);
+        const onUndecided = (): void => missing.undecided(index);
+        return await this.#load({ ...request, loader, onDecided, onUndecided }, options);
       }
-      const index = missing.indexOf(read);
-      const onDecided = (): void => batch.decided(index);
-      return this.#load({ ...request, loader: batch.loaderOf(index), batched: true, onDecided }, options);
-    });
-    const settled = await Promise.all(answers);
-    if (this.#events.active)
-      settled.forEach(({ outcome }, i) => this.#tellRead(outcome, reads[i]?.full ?? '', startedAt));
-    return settled.map(({ value }) => value as T | undefined);
+      const refresh = (): void => {
+        refreshing = true;
+        const onDecided = (): void => due.decided(index);
+        this.#engine.loads.refresh({ ...request, loader: due.loaderOf(index), onDecided });
+      };
+      return this.#settled(look, refresh, options);
+    } finally {
+      missing.decided(index);
+      if (!refreshing) due.decided(index);
+    }
   }
 
   // -- invalidation -----------------------------------------------------------------------------------------
@@ -414,12 +458,6 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
     return answer;
   }
 
-  #refreshOne<T>(request: LoadRequest, loader: ManyLoader<T>): void {
-    const { loads, slots } = this.#engine;
-    const batch = new BatchLoader(loader, 1, { slots, cache: this.name, refresh: true });
-    loads.refresh({ ...request, loader: batch.loaderOf(0), batched: true });
-  }
-
   /** An answer that is fresh, or stale and within bounds; `stale` beside it asks for a refresh. */
   #lookBeforeLoad(full: string, call: ResolvedLoad, options: ReadOptions): Look | Promise<Look> {
     const look = this.#look(full, options, call);
@@ -428,10 +466,13 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
 
   #dueOrNot(look: Look): Look {
     const { entry } = look;
-    if (entry === undefined || entry.loadMs <= 0 || look.stale !== undefined) return look;
+    if (entry === undefined || look.stale !== undefined) return look;
+    return this.#isDue(entry) ? { ...look, stale: entry } : look;
+  }
+
+  #isDue(entry: CacheEntry): boolean {
     const { settings, clock, random } = this.#engine;
-    const due = settings.earlyRefresh && isDueEarly(entry, clock.wallNow(), random);
-    return due ? { ...look, stale: entry } : look;
+    return entry.loadMs > 0 && settings.earlyRefresh && isDueEarly(entry, clock.wallNow(), random);
   }
 
   /** At once when the entry is held in this process. */
@@ -517,26 +558,10 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
     this.#events.tell('read', outcome, { key, durationMs: this.#since(startedAt) });
   }
 
-  /** An invalidation; it begins in the turn of the call, listened to or not. */
-  #invalidating<T>(change: { by: string; key?: Key }, work: () => Promise<T>): Promise<T> {
-    const working = this.#traced(change.by, work);
-    if (!this.#events.changesActive) return working;
-    const { by, key } = change;
-    // Those who count look at no key, so it is made for those who do.
-    const full = key === undefined ? undefined : (): string => this.#engine.keys.value(key);
-    const startedAt = this.#engine.clock.now();
-    const tell = (outcome: string): void =>
-      this.#events.tell('invalidate', outcome, { by, key: full, durationMs: this.#since(startedAt) });
-    return working.then(
-      (result) => {
-        tell('ok');
-        return result;
-      },
-      (error: unknown) => {
-        tell(codeOf(error));
-        throw error;
-      },
-    );
+  #invalidating<T>({ by, key }: { by: string; key?: Key }, work: () => Promise<T>): Promise<T> {
+    const { clock, keys } = this.#engine;
+    const full = key === undefined ? undefined : (): string => keys.value(key);
+    return this.#events.invalidating({ by, key: full, clock }, () => this.#traced(by, work));
   }
 
   #traced<T>(by: string, work: () => Promise<T>): Promise<T> {
@@ -556,14 +581,16 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
     return own === common ? this.#shared.slots : new LoadSlots(own);
   }
 
-  async #close(drainMs: number): Promise<void> {
-    await this.#engine.close(drainMs);
-    const { caches, surroundings } = this.#shared;
-    if (caches.get(DEFAULT_NAME) !== typed(this)) return;
-    await Promise.all(
-      [...caches.values()].filter((cache) => cache !== typed(this)).map((cache) => cache.disconnect()),
-    );
-    if (surroundings.ownsClient === true) await surroundings.client.disconnect();
+  get #isNamed(): boolean {
+    return this.#shared.caches.get(DEFAULT_NAME) !== typed(this);
+  }
+
+  /** None of them is closed before the loads of all have ended: they may ask each other. */
+  async #close(caches: readonly CacheService[], drainMs: number): Promise<void> {
+    await Promise.all(caches.map((cache) => cache.#engine.drain(drainMs)));
+    await Promise.all(caches.map((cache) => cache.#engine.close()));
+    const { client, ownsClient = false } = this.#shared.surroundings;
+    if (ownsClient && !this.#isNamed) await client.disconnect();
   }
 }
 

@@ -39,12 +39,15 @@ function watchedClient(): Watched {
   return { client, sent };
 }
 
-function nearCache(options: Parameters<typeof resolveL1>[0] = {}): { cache: CacheService; sent: string[] } {
+function nearCache(
+  options: Parameters<typeof resolveL1>[0] = {},
+  random: () => number = Math.random,
+): { cache: CacheService; sent: string[] } {
   const { client, sent } = watchedClient();
   const l1 = resolveL1(options);
   if (l1 === false) throw new Error('L1 is what this is about');
   const near = new NearCache({ client, l1 });
-  const cache = new CacheService({ client, namespace: 'hot', tiers: near.tiers });
+  const cache = new CacheService({ client, namespace: 'hot', tiers: near.tiers, random });
   onTestFinished(async () => {
     await cache.disconnect();
     await near.close();
@@ -94,6 +97,42 @@ describe('a hit in memory', () => {
     expect([await cache.get('one'), await cache.get('two')]).toEqual([undefined, 2]);
     await cache.flush();
     expect(await cache.get('two')).toBeUndefined();
+  });
+
+  it('is what `held` hands over; where Redis would be asked it says nothing, and asks nothing', async () => {
+    const { cache, sent } = nearCache();
+    const text = { text: 'one' };
+    await cache.set('one', text, { tags: ['a'] });
+    await cache.set('brief', 2, 0.05);
+    sent.length = 0;
+    expect([cache.held('one'), cache.held('none'), sent]).toEqual([undefined, undefined, []]);
+    await warm(cache, 'one');
+    await warm(cache, 'brief');
+    const before = cache.stats();
+    sent.length = 0;
+    expect([cache.held('one'), cache.held('brief'), cache.held('none')]).toEqual([text, 2, undefined]);
+    expect(sent).toEqual([]);
+    const { l1Hits, misses } = cache.stats();
+    expect([l1Hits, misses]).toEqual([before.l1Hits + 2, before.misses]);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(cache.held('brief')).toBeUndefined();
+    await cache.invalidateTags('a');
+    expect(cache.held('one')).toBeUndefined();
+  });
+
+  it('is not held when there is nothing in it, or when it is due to be made anew', async () => {
+    let draw = 0;
+    const { cache } = nearCache({}, () => draw);
+    await cache.getOrSet('nothing', () => null, { negativeTtl: '1m' });
+    // Whoever is unlucky in the draw makes it anew when ten times that loader's time is left.
+    await cache.getOrSet('due', () => new Promise((resolve) => setTimeout(resolve, 1_100, 1)), { ttl: 10 });
+    await warm(cache, 'due');
+    draw = 0;
+    expect(cache.held('due')).toBe(1);
+    draw = 1 - Number.EPSILON;
+    expect(cache.held('due')).toBeUndefined();
+    expect(await cache.get('nothing')).toBeNull();
+    expect(cache.held('nothing')).toBeUndefined();
   });
 
   it('rejects what it can not read, instead of throwing', async () => {

@@ -49,6 +49,13 @@ export class Reader {
     return judge(found, clocks);
   }
 
+  /** What needs nobody to be asked: undefined where entry or clocks are not held in this process. */
+  held(key: string): Reading | undefined {
+    const found = this.#store.held?.(key);
+    const current = found === undefined ? undefined : this.#judgeByHeld(found.entry);
+    return current === undefined ? undefined : { found, current };
+  }
+
   /** The hot path: nothing is asked and nothing made. Undefined when a clock is not held. */
   #judgeByHeld({ clock, tags, tagKeys }: CacheEntry): boolean | undefined {
     const clocks = this.#clocks;

@@ -98,6 +98,8 @@ export type Release =
 export interface Store {
   /** What lies there, valid or not; at once when it is at hand. Rejects when the tier fails. */
   get(key: string, call?: StoreCall): Found | undefined | Promise<Found | undefined>;
+  /** What `get` would hand out from this process's memory; nothing is asked, and nothing else is done. */
+  held?(key: string): Found | undefined;
   /** Stores unconditionally, and ends the lease of whoever is loading. */
   set(key: string, entry: CacheEntry, call?: StoreCall): Promise<void>;
   /** Removes value and lease of each. @returns how many values there were */

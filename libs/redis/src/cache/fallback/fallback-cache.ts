@@ -7,6 +7,7 @@ import type { Key, Ttl } from '../../connection/index.js';
 import { inBatches, systemClock, type Duration } from '../../core/index.js';
 import type { ManyLoader } from '../loading/batch-loader.js';
 import type { CacheContract, CacheValue } from '../cache-contract.js';
+import { CacheEvents } from '../cache-events.js';
 import { CacheKeys } from '../cache.keys.js';
 import { completed, resolveCache, ttlOf, type CacheOptions } from '../cache.options.js';
 import { CacheService } from '../cache-service.js';
@@ -76,6 +77,7 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
   readonly name: string;
   readonly #house: House;
   readonly #keys: CacheKeys;
+  readonly #events: CacheEvents;
   readonly #primary: CacheContract;
   /** Is {@link #primary} where nothing stands in. */
   readonly #standin: CacheContract;
@@ -91,6 +93,7 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     this.#options = options;
     this.#ttlMs = resolveCache(options).ttlMs;
     this.#keys = new CacheKeys(surroundings.namespace, this.name);
+    this.#events = new CacheEvents(this.name);
     this.#house = place?.house ?? furnish(surroundings, options, this.#keys);
     const { primary, pair } = this.#house;
     if (pair === undefined) {
@@ -139,8 +142,8 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     const { pair, caches } = this.#house;
     const isRoot = caches.get(DEFAULT_NAME) === untyped(this);
     if (isRoot) await pair?.power.close();
-    await this.#primary.disconnect(options);
-    if (pair !== undefined) await this.#standin.disconnect(options);
+    // Together: the loads of one have no less time for those of the other.
+    await Promise.all([this.#primary.disconnect(options), this.#standin.disconnect(options)]);
   }
 
   namespace<Name extends string>(name: Name, options: CacheOptions = {}): FallbackCache<CacheValue<Name>> {
@@ -158,6 +161,10 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
 
   get<T = Value>(key: Key, options?: GetOptions): Promise<T | undefined> {
     return this.#read((cache) => cache.get<T>(key, options));
+  }
+
+  held<T = Value>(key: Key): T | undefined {
+    return this.#inCharge.held<T>(key);
   }
 
   getMany<T = Value>(keys: readonly Key[], options?: GetOptions): Promise<(T | undefined)[]> {
@@ -183,10 +190,15 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
   }
 
   async delete(key: Key, options?: { signal?: AbortSignal }): Promise<boolean> {
-    return (await this.deleteMany([key], options)) > 0;
+    const full = (): string => this.#keys.value(key);
+    return (await this.#invalidating('delete', () => this.#remove([key], options), full)) > 0;
   }
 
   deleteMany(keys: readonly Key[], options?: { signal?: AbortSignal }): Promise<number> {
+    return this.#invalidating('deleteMany', () => this.#remove(keys, options));
+  }
+
+  #remove(keys: readonly Key[], options?: { signal?: AbortSignal }): Promise<number> {
     return this.#change({
       on: (cache) => cache.deleteMany(keys, options),
       note: (journal) => {
@@ -239,24 +251,30 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
   async invalidateTags(tags: string | readonly string[]): Promise<void> {
     const all = typeof tags === 'string' ? [tags] : tags;
     for (const tag of all) this.#keys.tag(tag);
-    await this.#change({
-      on: (cache) => cache.invalidateTags(all),
-      note: (journal) => journal.tags(all),
-    });
+    await this.#invalidating('tags', () =>
+      this.#change({
+        on: (cache) => cache.invalidateTags(all),
+        note: (journal) => journal.tags(all),
+      }),
+    );
   }
 
   deletePrefix(prefix: Key): Promise<number> {
-    return this.#change({
-      on: (cache) => cache.deletePrefix(prefix),
-      note: (journal) => journal.prefix(this.name, prefix, this.#keys.valuesUnder(prefix).holds),
-    });
+    return this.#invalidating('prefix', () =>
+      this.#change({
+        on: (cache) => cache.deletePrefix(prefix),
+        note: (journal) => journal.prefix(this.name, prefix, this.#keys.valuesUnder(prefix).holds),
+      }),
+    );
   }
 
   flush(): Promise<number> {
-    return this.#change({
-      on: (cache) => cache.flush(),
-      note: (journal) => journal.flush(this.name),
-    });
+    return this.#invalidating('flush', () =>
+      this.#change({
+        on: (cache) => cache.flush(),
+        note: (journal) => journal.flush(this.name),
+      }),
+    );
   }
 
   // -- expiry, counters, hashes -----------------------------------------------------------------------------
@@ -366,6 +384,11 @@ export class FallbackCache<Value = unknown> implements CacheContract<Value> {
     }
   }
 
+  #invalidating<T>(by: string, work: () => Promise<T>, key?: () => string): Promise<T> {
+    const { clock = systemClock } = this.#house.surroundings;
+    return this.#events.invalidating({ by, key, clock }, work);
+  }
+
   #change<T>(change: Change<T>): Promise<T> {
     const { pair } = this.#house;
     if (pair === undefined) return change.on(this.#primary);
@@ -451,7 +474,7 @@ function furnish(surroundings: FallbackSurroundings, options: CacheOptions, keys
   const { standby } = surroundings;
   const names = (): readonly string[] => [...caches.keys()];
   const pair = standby === undefined ? undefined : openPair(surroundings, standby, { options, keys, names });
-  const primary = pair?.primary ?? new CacheService(surroundings, options);
+  const primary = pair?.primary ?? new CacheService({ ...surroundings, isPart: true }, options);
   return { surroundings, options, primary, caches, pair };
 }
 

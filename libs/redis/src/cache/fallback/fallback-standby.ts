@@ -58,7 +58,7 @@ export function openPair(surroundings: FallbackSurroundings, client: RedisClient
     mirror,
     onFailure: (error) => power.failed(error),
   });
-  const primary = new CacheService({ ...surroundings, client: watched }, forPrimary(options));
+  const primary = new CacheService({ ...surroundings, client: watched, isPart: true }, forPrimary(options));
   const standby = openStandin(surroundings, guarded, options);
   const journal = new Journal(surroundings.journal ?? FALLBACK_DEFAULTS.journal);
   const uncertain = { count: 0 };
@@ -92,7 +92,16 @@ function openStandin(
   options: CacheOptions,
 ): CacheService {
   return new CacheService(
-    { client, namespace, codec, clock, random, tiers: standbyTiers, ownsClient: ownsStandby ?? true },
+    {
+      client,
+      namespace,
+      codec,
+      clock,
+      random,
+      tiers: standbyTiers,
+      ownsClient: ownsStandby ?? true,
+      isPart: true,
+    },
     forStandby(options),
   );
 }

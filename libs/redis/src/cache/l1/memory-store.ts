@@ -106,6 +106,11 @@ export class MemoryStore<E extends Holdable> {
     return handOut(held);
   }
 
+  /** As `get`, for those who ask once more when there is nothing: they are counted then. */
+  held(key: string): E | undefined {
+    return this.#entries.has(key) ? this.get(key) : undefined;
+  }
+
   /** For what is kept from now on: never longer than that, nor than `ttl`. */
   limitLife(ms: number): void {
     this.#lifeMs = Math.min(ms, this.#options.ttlMs);

@@ -55,6 +55,11 @@ export class TieredStore implements Store {
     return found.then((answer) => this.#keep(key, answer, since));
   }
 
+  held(key: string): Found | undefined {
+    const entry = this.#tracking.active ? this.#memory.held(key) : undefined;
+    return entry === undefined ? undefined : { entry, tier: 'l1' };
+  }
+
   set(key: string, entry: CacheEntry, call?: StoreCall): Promise<void> {
     return this.#change([key], this.#inner.set(key, entry, call));
   }

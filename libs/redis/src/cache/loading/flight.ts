@@ -32,12 +32,16 @@ export interface LoadRequest {
   readonly unreachable: boolean;
   /** The loader is one for many keys and takes its place under the cap itself. */
   readonly batched: boolean;
+  /** By how much longer than others its lease is; @default 0 */
+  readonly moreLeaseMs?: number | undefined;
   /** When the call began, by the monotonic clock. */
   readonly beganAt: number;
   /** Where it was asked for, for the spans of what is done for it. */
   readonly origin: SpanOrigin | undefined;
   /** It is settled whether the loader of this request is needed now. */
   readonly onDecided: (() => void) | undefined;
+  /** It is open again: others have loaded, and perhaps in vain. */
+  readonly onUndecided?: (() => void) | undefined;
 }
 
 class Caller {
@@ -93,8 +97,6 @@ class Caller {
 
 export class Flight {
   readonly key: string;
-  /** A load that nobody waits for, and that goes on all the same. */
-  background: LoadRequest | undefined;
   /** Aborts the loader that is running. */
   controller: LoadAbort | undefined;
   call: WakeCall | undefined;
@@ -115,6 +117,7 @@ export class Flight {
   readonly #sharing: LoadSharing;
   /** In the order they came. A set, as each of thousands may leave on its own. */
   readonly #callers = new Set<Caller>();
+  #background: LoadRequest | undefined;
   #numbers = 0;
   #latestAt = -Infinity;
 
@@ -124,8 +127,18 @@ export class Flight {
     this.#sharing = sharing;
   }
 
+  /** A load that nobody waits for, and that goes on all the same. */
+  get background(): LoadRequest | undefined {
+    return this.#background;
+  }
+
+  set background(request: LoadRequest | undefined) {
+    this.#background?.onDecided?.();
+    this.#background = request;
+  }
+
   get wanted(): boolean {
-    return this.#callers.size > 0 || this.background !== undefined;
+    return this.#callers.size > 0 || this.#background !== undefined;
   }
 
   get awaited(): boolean {
@@ -181,6 +194,14 @@ export class Flight {
   settleOnLoaderOf(chosen: LoadRequest | undefined): void {
     this.busy = true;
     for (const { request } of this.#callers) if (request !== chosen) request.onDecided?.();
+    if (this.#background !== chosen) this.#background?.onDecided?.();
+  }
+
+  /** The load of others that was waited for has ended, in whatever way. */
+  reopen(): void {
+    this.busy = false;
+    this.lookAgain = true;
+    for (const { request } of this.#callers) request.onUndecided?.();
   }
 
   #take(cut: number): readonly Caller[] {

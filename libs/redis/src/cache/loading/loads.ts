@@ -8,7 +8,8 @@ import { lifetimeOf } from '../call.options.js';
 import { Flight, type Answer, type LoadRequest } from './flight.js';
 import { reviveFailure } from './load-failure.js';
 import { isInsideLoad, isLeasedAround, isLoadingAround, outsideLoads } from './loader-run.js';
-import { OwnLoads, type OwnLoadsParts } from './own-loads.js';
+import { KEYS_AT_ONCE, LoadPace } from './load-pace.js';
+import { leaseMsOf, OwnLoads, type OwnLoadsParts } from './own-loads.js';
 import type { LoadSharing } from '../l1/l1-sharing.js';
 import type { Reader } from '../reader.js';
 import type { Grant } from '../store.js';
@@ -32,14 +33,15 @@ const AFTER_EXPIRY_MS = 5;
 export class Loads {
   readonly #parts: LoadsParts;
   readonly #own: OwnLoads;
+  readonly #pace = new LoadPace(KEYS_AT_ONCE);
   readonly #flights = new Map<string, Flight>();
   readonly #running = new Set<Promise<void>>();
   readonly #tokens = new Tokens();
-  #closed = false;
+  #state: 'open' | 'draining' | 'closed' = 'open';
 
   constructor(parts: LoadsParts) {
     this.#parts = parts;
-    this.#own = new OwnLoads(parts);
+    this.#own = new OwnLoads(parts, this.#pace);
   }
 
   /** The answer of the load that is under way, or of a new one. */
@@ -65,10 +67,10 @@ export class Loads {
 
   /** Loads in the background, unless somebody does already. */
   refresh(request: LoadRequest): void {
-    if (this.#closed || this.#flights.has(request.key)) return;
     const fault = this.#faultOf(request);
-    if (fault !== undefined) {
-      this.#parts.report('load-failed', fault.name);
+    if (fault !== undefined) this.#parts.report('load-failed', fault.name);
+    if (fault !== undefined || this.#state !== 'open' || this.#flights.has(request.key)) {
+      request.onDecided?.();
       return;
     }
     const flight = this.#open(request);
@@ -76,22 +78,30 @@ export class Loads {
     outsideLoads(() => this.#start(flight));
   }
 
-  /** Lets loads finish for that long, then aborts them. */
-  async close(drainMs: number): Promise<void> {
-    this.#closed = true;
-    const { clock } = this.#parts;
+  /** Lets loads finish for that long, with all that they ask for themselves; who comes from without is refused. */
+  async drain(forMs: number): Promise<void> {
+    if (this.#state === 'open') this.#state = 'draining';
     let timer: Timer | undefined;
     const patience = new Promise<void>((resolve) => {
-      timer = clock.after(drainMs, resolve, { keepAlive: true });
+      timer = this.#parts.clock.after(forMs, resolve, { keepAlive: true });
     });
-    await Promise.race([Promise.all(this.#running), patience]);
+    await Promise.race([this.#idle(), patience]);
     timer?.cancel();
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** Aborts what is under way. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
     for (const flight of this.#flights.values()) this.#end(flight);
     await Promise.all(this.#running);
   }
 
   #refusalOf(request: LoadRequest): Error | undefined {
-    if (this.#closed) return closed();
+    if (this.#state === 'closed' || (this.#state === 'draining' && !isInsideLoad())) return closed();
     if (isLoadingAround(this.#own, request.key)) return recursive();
     if (request.signal?.aborted === true) return abortReason(request.signal);
     return this.#faultOf(request);
@@ -141,7 +151,7 @@ export class Loads {
   }
 
   async #turn(flight: Flight): Promise<void> {
-    if (flight.lookAgain && (await this.#look(flight))) return;
+    if (flight.lookAgain && (await this.#paced(flight, () => this.#look(flight)))) return;
     const { lead } = flight;
     if (lead === undefined) return;
     if (!flight.reachable || flight.lostWaits > MOST_LOST_WAITS) {
@@ -150,20 +160,28 @@ export class Loads {
     }
     const token = this.#tokens.next();
     const { cut } = flight;
-    let grant: Grant;
-    let clock: number;
+    let asked: [Grant, number] | undefined;
     try {
-      [grant, clock] = await this.#ask(flight, lead, token);
+      asked = await this.#paced(flight, async () =>
+        flight.wanted ? this.#ask(flight, lead, token) : undefined,
+      );
     } catch (error) {
       this.#unreachable(flight, cut, error);
       // It may have been granted, and nobody should wait for us then.
       this.#parts.store.release(flight.key, token, { outcome: 'gone' }).catch(() => undefined);
       return;
     }
+    // All have left while it waited for its turn.
+    if (asked === undefined) return;
+    const [grant, clock] = asked;
     if (grant.state !== 'granted') await this.#yieldTo(flight, cut, grant);
     else if (flight.wanted) await this.#own.underLease(flight, { token, clock, request: lead });
     // All have left while it was asked for.
     else await this.#own.giveBack(flight.key, token);
+  }
+
+  #paced<T>(flight: Flight, work: () => Promise<T>): Promise<T> {
+    return flight.lead?.batched === true ? this.#pace.run(work) : work();
   }
 
   /** The lease, the clock and the tags' clocks in one round trip. */
@@ -173,7 +191,7 @@ export class Loads {
     const lifetimeMs = lifetimeOf(request.options);
     const asking = store.acquire(flight.key, {
       token,
-      leaseMs: settings.leaseMs,
+      leaseMs: leaseMsOf(request, settings),
       waitedFor: flight.waitedFor,
       despite: flight.despite,
       anyFailure: flight.unfailing,
@@ -195,8 +213,13 @@ export class Loads {
 
   #unreachable(flight: Flight, cut: number, error: unknown): void {
     this.#parts.counters.add('failures');
-    if (this.#parts.settings.strict) flight.fail(cut, error);
-    flight.reachable = false;
+    if (!this.#parts.settings.strict) {
+      flight.reachable = false;
+      return;
+    }
+    // Who has joined since asks anew: it is not for this failure to say that there is no Redis for them.
+    flight.background = undefined;
+    flight.fail(cut, error);
   }
 
   /** What others have stored since. @returns whether callers were answered with it */
@@ -256,8 +279,7 @@ export class Loads {
     flight.call ??= wakes.listen(keys.wake(flight.key));
     const patience = Math.max(1, leftMs + AFTER_EXPIRY_MS);
     await flight.call.wait(flight.call.confirmed ? patience : Math.min(UNHEARD_MS, patience));
-    flight.busy = false;
-    flight.lookAgain = true;
+    flight.reopen();
   }
 }
 

@@ -13,6 +13,7 @@ import type { Fence } from '../fence.js';
 import type { Answer, Flight, LoadRequest } from './flight.js';
 import { LoadAbort } from './load-abort.js';
 import { describeFailure } from './load-failure.js';
+import { KEYS_AT_ONCE, LoadPace } from './load-pace.js';
 import type { LoadSlots } from './load-slots.js';
 import { isInsideLoad, loadSpan, runLoader, runTraced, type LoadResult, type LoadRun } from './loader-run.js';
 import type { CacheEntry, Store } from '../store.js';
@@ -51,25 +52,35 @@ type LoadedValue = Extract<LoadResult, { kind: 'value' }>;
 
 export class OwnLoads {
   readonly #parts: OwnLoadsParts;
+  /** Of loads of many keys. */
+  readonly #pace: LoadPace;
+  /** Ahead of all that waits for its pace: leases must not run out behind it. */
+  readonly #renewals = new LoadPace(KEYS_AT_ONCE);
 
-  constructor(parts: OwnLoadsParts) {
+  constructor(parts: OwnLoadsParts, pace: LoadPace) {
     this.#parts = parts;
+    this.#pace = pace;
   }
 
   async underLease(flight: Flight, lease: Lease): Promise<void> {
-    const stopRenewing = this.#keepRenewing(flight.key, lease.token);
-    const { result, began, aborted } = await this.#load(flight, lease.request, lease.token);
+    const stopRenewing = this.#keepRenewing(flight.key, lease);
+    const loaded = await this.#load(flight, lease.request, lease.token);
+    const end = (): Promise<void> => this.#end(flight, lease, loaded);
     try {
-      flight.background = undefined;
-      flight.lookAgain = true;
-      if (aborted) await this.giveBack(flight.key, lease.token);
-      else if (result.kind === 'failed') await this.#shareFailure(flight, lease, result.error);
-      else if (result.value === undefined || result.skipped)
-        await this.#endUnstored(flight, lease, { result, began });
-      else await this.#store(flight, lease, { result, began });
+      await (lease.request.batched ? this.#pace.run(end) : end());
     } finally {
       stopRenewing();
     }
+  }
+
+  async #end(flight: Flight, lease: Lease, { result, began, aborted }: Loaded): Promise<void> {
+    flight.background = undefined;
+    flight.lookAgain = true;
+    if (aborted) await this.giveBack(flight.key, lease.token);
+    else if (result.kind === 'failed') await this.#shareFailure(flight, lease, result.error);
+    else if (result.value === undefined || result.skipped)
+      await this.#endUnstored(flight, lease, { result, began });
+    else await this.#store(flight, lease, { result, began });
   }
 
   /** Never rejects. */
@@ -228,13 +239,15 @@ export class OwnLoads {
   }
 
   /** A loader longer than the lease is fine: the lease lives as long as this process does. */
-  #keepRenewing(key: string, token: string): () => void {
+  #keepRenewing(key: string, { token, request }: Lease): () => void {
     const { store, settings, clock } = this.#parts;
     let timer: Timer | undefined;
     let stopped = false;
+    const leaseMs = leaseMsOf(request, settings);
+    const renew = (): Promise<boolean> => store.renew(key, token, leaseMs);
     const schedule = (): void => {
-      timer = clock.after(settings.leaseMs / 3, () => {
-        store.renew(key, token, settings.leaseMs).then(
+      timer = clock.after(leaseMs / 3, () => {
+        (request.batched ? this.#renewals.run(renew) : renew()).then(
           (ours) => {
             if (ours && !stopped) schedule();
           },
@@ -255,6 +268,10 @@ export class OwnLoads {
     this.#parts.counters.add('failures');
     return false;
   };
+}
+
+export function leaseMsOf({ moreLeaseMs = 0 }: LoadRequest, { leaseMs }: ResolvedCache): number {
+  return leaseMs + moreLeaseMs;
 }
 
 function ignore(): void {

@@ -109,9 +109,11 @@ const sharing: readonly CacheCase[] = [
     async run(subject, tools) {
       const cache = cacheOf(subject, tools);
       const controller = new AbortController();
+      let started = false;
       let told: unknown;
       const load = ({ signal }: { signal: AbortSignal }): Promise<string> =>
         new Promise((resolve, reject) => {
+          started = true;
           const timer = setTimeout(resolve, 5_000, 'late');
           signal.addEventListener('abort', () => {
             told = signal.reason;
@@ -120,7 +122,7 @@ const sharing: readonly CacheCase[] = [
           });
         });
       const waiting = reason(cache.getOrSet('k', load, { signal: controller.signal }));
-      await pause(30);
+      await eventually('the loader to run', () => started);
       controller.abort(new Error('not interested'));
       assert.match(String(await waiting), /not interested/u);
       await eventually('the loader to be told', () => told !== undefined);
