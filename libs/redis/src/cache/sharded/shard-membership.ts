@@ -8,7 +8,7 @@ import { sleep, type Clock, type Timer } from '../../core/index.js';
 import { gatherEnough } from './shard-gather.js';
 import { readTopology, type Known, type ShardRegister } from './shard-register.js';
 import { View, quorumOf, witnessesOf, type Topology } from './shard-topology.js';
-import { ShardQuorumError } from './sharded.errors.js';
+import { ShardQuorumError, ShardUnavailableError } from './sharded.errors.js';
 import type { ShardedKeys } from './sharded.keys.js';
 import { membersScript, renewMemberScript, type Renewed } from './sharded.scripts.js';
 
@@ -22,10 +22,14 @@ export interface MembershipParts {
   readonly seeds: readonly string[];
   /** Makes the first topology when nobody knows any. */
   found(): Promise<Topology>;
+  /** From now on the shards that it names can be asked. */
+  meet(topology: Topology): void;
   /** A new topology is followed from now on. */
   onView(view: View, before: View | undefined): void;
-  /** Settles when nothing is under way any more that was begun by an older one, and its shards can be reached. */
+  /** Settles when nothing is under way any more that was begun by an older one. */
   settled(view: View): Promise<void>;
+  /** Settles when nothing is under way at all. */
+  readonly idle: () => Promise<void>;
 }
 
 /** A server's clock and ours may differ in pace. */
@@ -40,8 +44,11 @@ export class ShardMembership {
   #leaseEndsAt = -Infinity;
   /** The epoch this process has nothing older than under way. */
   #settledEpoch = 0;
+  /** The epoch that everybody who may act has nothing older than under way. */
+  #inForceEpoch = 0;
   #unfinished = 0;
   #renewing: Promise<boolean> | undefined;
+  #isLookingElsewhere = false;
   #timer: Timer | undefined;
   #listening = new Map<string, Subscription>();
   #driverMissing = 0;
@@ -117,12 +124,35 @@ export class ShardMembership {
     }
   }
 
+  /** Whether all who take part reach that shard: they have told it so, as they have the others. */
+  async isReachedByAll(id: string, { ids, ballot }: View): Promise<boolean> {
+    const { keys } = this.#parts;
+    const membersOn = async (each: string): Promise<readonly string[]> => {
+      const client = this.#parts.clientOf(each);
+      if (client === undefined) throw new ShardQuorumError(`'${each}' is not known here`);
+      const args = { ballot, epoch: Number.MAX_SAFE_INTEGER };
+      return (await client.run(membersScript, [keys.topology, keys.members], args)).behind;
+    };
+    const [there, ...elsewhere] = await Promise.all([
+      membersOn(id).catch(() => undefined),
+      ...ids.filter((each) => each !== id).map((each) => membersOn(each).catch(() => [])),
+    ]);
+    return there !== undefined && elsewhere.flat().every((member) => there.includes(member));
+  }
+
+  /** Settles when nobody acts any more by what was before it. */
+  async inForce(view: View): Promise<void> {
+    if (this.#inForceEpoch < view.epoch) await this.#confirmed(view);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
     this.#leaseEndsAt = -Infinity;
     await Promise.allSettled([...this.#listening.values()].map((subscription) => subscription.close()));
-    const { keys, register } = this.#parts;
+    const { keys, register, clock, leaseMs, idle } = this.#parts;
+    // Who has left is not waited for any more, so what it has begun has to be over; after a lease it has left anyway.
+    await Promise.race([idle(), sleep(leaseMs, { clock, keepAlive: false })]);
     const leaving = (this.#view?.ids ?? []).map(async (id) =>
       this.#parts.clientOf(id)?.command('HDEL', [keys.members, register.id]),
     );
@@ -148,7 +178,11 @@ export class ShardMembership {
     this.#remind(view, answers);
     this.#watchDriver(view, answers);
     const confirming = answers.filter(({ renewed }) => renewed.accepted?.ballot === view.ballot);
-    if (confirming.length < witnessesOf(view.ids.length) || this.#closed || view !== this.#view) return false;
+    if (confirming.length < witnessesOf(view.ids.length)) {
+      if (this.view === undefined) void this.#lookElsewhere(view);
+      return false;
+    }
+    if (this.#closed || view !== this.#view) return false;
     this.#leaseEndsAt = Math.max(this.#leaseEndsAt, since + leaseMs * PACE);
     return true;
   }
@@ -175,12 +209,17 @@ export class ShardMembership {
   /** Finds the topology there is, or begins a new one. */
   async #join(): Promise<View> {
     const { register, seeds, clock, leaseMs } = this.#parts;
-    const first = await this.#look(seeds);
-    if (first !== undefined) return this.#follow(first);
+    const { agreed, newest } = await this.#look(seeds);
+    // One that was a member once is enough. Whether this is in force still, those say whom it names.
+    if (agreed !== undefined) return this.#follow(agreed);
+    if (newest !== undefined) {
+      this.#parts.meet(newest.topology);
+      return this.#follow(await register.agree(Object.keys(newest.topology.shards), () => undefined));
+    }
     const founded = await this.#parts.found();
     let ours = false;
-    const known = await register.agree(seeds, (newest) => {
-      ours = newest === undefined;
+    const known = await register.agree(seeds, (before) => {
+      ours = before === undefined;
       return ours ? founded : undefined;
     });
     // Somebody may still act by a topology that all shards have forgotten.
@@ -189,25 +228,28 @@ export class ShardMembership {
     return this.#follow(known);
   }
 
-  /** What enough shards call agreed on, asked of those that this very topology names. */
-  async #look(ids: readonly string[]): Promise<Known | undefined> {
-    const { keys, register } = this.#parts;
-    const args = { member: register.id, epoch: 0, leaseMs: 1, ballot: '', driver: '' };
-    const questions = ids.map(async (id) => {
-      const client = this.#parts.clientOf(id);
-      if (client === undefined) throw new ShardQuorumError(`'${id}' is not known here`);
-      return client.run(renewMemberScript, [keys.topology, keys.members], args);
-    });
+  /** What these shards know, asked without taking part: the newest of all, and the newest that is agreed on. */
+  async #look(ids: readonly string[]): Promise<{ agreed: Known | undefined; newest: Known | undefined }> {
+    const questions = ids.map((id) => this.#parts.register.recall(id));
     const answers = await gatherEnough(questions, (all) => all.length === ids.length);
-    const known = answers.flatMap(({ accepted, agreed }) =>
-      accepted !== undefined && agreed ? [accepted] : [],
-    );
-    const [newest] = known.toSorted((one, other) => (one.ballot < other.ballot ? 1 : -1));
-    if (newest === undefined || answers.length < witnessesOf(ids.length)) return undefined;
-    return { ballot: newest.ballot, topology: readTopology(newest) };
+    const known = answers
+      .flatMap((recalled) => recalled ?? [])
+      .toSorted((one, other) => (one.ballot < other.ballot ? 1 : -1));
+    return { agreed: known.find(({ isAgreed }) => isAgreed), newest: known[0] };
+  }
+
+  /** What nobody confirms may be old: a shard that it does not name may know what has followed. */
+  async #lookElsewhere({ ids }: View): Promise<void> {
+    if (this.#isLookingElsewhere) return;
+    this.#isLookingElsewhere = true;
+    const others = this.#parts.seeds.filter((id) => !ids.includes(id));
+    const { agreed } = await this.#look(others);
+    this.#isLookingElsewhere = false;
+    if (agreed !== undefined && !this.#closed) this.#follow(agreed);
   }
 
   #follow(known: Known): View {
+    if (this.#closed) throw new ShardUnavailableError('the cache was disconnected');
     const before = this.#view;
     if (before !== undefined && known.ballot <= before.ballot) return before;
     if (before !== undefined && known.topology.epoch === before.epoch) {
@@ -252,12 +294,15 @@ export class ShardMembership {
       });
       const enough = quorumOf(view.ids.length);
       const agreeing = await gatherEnough(questions, (all) => all.length >= enough);
-      if (agreeing.length >= enough && this.#settledEpoch >= view.epoch && this.view !== undefined) return;
+      if (agreeing.length >= enough && this.#settledEpoch >= view.epoch && this.view !== undefined) {
+        this.#inForceEpoch = Math.max(this.#inForceEpoch, view.epoch);
+        return;
+      }
       if (this.view === undefined) await this.renew().catch(() => false);
       await sleep(POLL_MS, { clock });
     }
     throw new ShardQuorumError('not every process could be told of the change in time', {
-      hint: 'one of them can not reach the shards, or a shard that is new to it',
+      hint: 'one of them can not reach the shards',
     });
   }
 

@@ -6,8 +6,18 @@ import { escapeGlob } from '../../connection/index.js';
 import { sleep } from '../../core/index.js';
 import { CacheKeys } from '../cache.keys.js';
 import type { ShardFleet } from './shard-fleet.js';
-import { advanced, sharesOf, type MoveKind, type ShardRecord, type View } from './shard-topology.js';
-import { ShardChangeError } from './sharded.errors.js';
+import { isUnreachable } from './shard-holders.js';
+import type { Shard } from './shard.js';
+import {
+  advanced,
+  sharesOf,
+  type MoveKind,
+  type MoveRecord,
+  type ShardRecord,
+  type Topology,
+  type View,
+} from './shard-topology.js';
+import { ShardChangeError, ShardQuorumError } from './sharded.errors.js';
 import { slotOf, SlotTable } from './slot-table.js';
 
 export interface MoveStatus {
@@ -23,11 +33,16 @@ export interface MoveStatus {
 /** Keys on their way at once. */
 const AT_ONCE = 32;
 const PAUSE_MS = 200;
+const LOOK_MS = 20;
+/** For so long a shard is waited for that does not answer. */
+const LEASES_OF_PATIENCE = 3;
 
 export class ShardMover {
   readonly #fleet: ShardFleet;
   #moved = 0;
   #unreadable = 0;
+  /** Old owners that do not answer. */
+  readonly #silentSince = new Map<string, number>();
   #running: Promise<void> | undefined;
   /** Calls that carry it out here, or are about to. */
   #atWork = 0;
@@ -123,12 +138,33 @@ export class ShardMover {
       const move = view?.topology.move;
       if (view === undefined || move === undefined || move.driver !== id) return;
       this.#tell(view);
-      if (move.stage === 'announced') await this.#clear(view);
+      if (move.stage === 'announced') await this.#clear(await this.#whenReached(move));
       if (move.stage === 'moving') await this.#carry();
       const next = await membership.change((topology) =>
-        topology.move?.stage === move.stage && topology.move.driver === id ? advanced(topology) : undefined,
+        topology.move?.stage === move.stage &&
+        topology.move.driver === id &&
+        mayAdvance(topology, topology.move)
+          ? advanced(topology)
+          : undefined,
       );
       if (next.topology.move === undefined) this.#tell(next, move.shard);
+    }
+  }
+
+  /** A shard that is added takes over when it serves and every process reaches it. */
+  async #whenReached({ kind, shard }: MoveRecord): Promise<View> {
+    const { membership, clock, leaseMs } = this.#fleet;
+    const until = clock.now() + leaseMs * LEASES_OF_PATIENCE;
+    for (;;) {
+      const view = await this.#fleet.ready(leaseMs);
+      const isUp = view.record(shard)?.state === 'up';
+      if (kind !== 'add' || (isUp && (await membership.isReachedByAll(shard, view)))) return view;
+      if (clock.now() >= until) {
+        throw new ShardQuorumError(`not every process reaches shard '${shard}'`, {
+          hint: 'it takes its share as soon as they do',
+        });
+      }
+      await sleep(LOOK_MS, { clock });
     }
   }
 
@@ -184,11 +220,23 @@ export class ShardMover {
         failed += await this.#carryAll(moving);
         this.#tell(view);
       }
+      this.#silentSince.delete(id);
       return failed;
-    } catch {
+    } catch (error) {
+      if (isUnreachable(error)) await this.#doWithout(source, record);
       await membership.renew().catch(() => false);
       return 1;
     }
+  }
+
+  /** What an old owner has that does not answer any more is lost, as with any shard that an invalidation can not reach. */
+  async #doWithout(source: Shard, record: ShardRecord): Promise<void> {
+    const { clock, leaseMs } = this.#fleet;
+    const since = this.#silentSince.get(source.id) ?? clock.now();
+    this.#silentSince.set(source.id, since);
+    if (clock.now() - since < leaseMs * LEASES_OF_PATIENCE) return;
+    this.#silentSince.delete(source.id);
+    await this.#fleet.outages.takeOut(source, record).catch(() => undefined);
   }
 
   async #carryAll(moving: readonly { name: string; key: string; to: string }[]): Promise<number> {
@@ -200,12 +248,9 @@ export class ShardMover {
           return;
         }
         const shard = this.#fleet.shards.get(to);
-        const tier = shard?.tier(name);
-        if (shard === undefined || tier === undefined)
-          throw new ShardChangeError(`shard '${to}' is not known`);
+        if (shard === undefined) throw new ShardChangeError(`shard '${to}' is not known`);
         const epoch = this.#fleet.membership.lastView?.epoch ?? 0;
-        const full = `${tier.keys.valuePrefix}{${key}}`;
-        if (await this.#fleet.underWay.guard(epoch, () => tier.ensure(full))) this.#moved += 1;
+        if (await this.#fleet.underWay.guard(epoch, () => shard.take(name, key))) this.#moved += 1;
       });
       failed += (await Promise.allSettled(some)).filter(({ status }) => status === 'rejected').length;
     }
@@ -224,6 +269,11 @@ function underWay(): ShardChangeError {
   return new ShardChangeError('another change of shards is under way', {
     hint: 'status() tells how far it is',
   });
+}
+
+/** Nothing is given to a shard that has died since it was asked. */
+function mayAdvance({ shards }: Topology, { kind, shard, stage }: MoveRecord): boolean {
+  return kind !== 'add' || stage !== 'announced' || shards[shard]?.state === 'up';
 }
 
 /** What all keys of values and leases begin with. */

@@ -7,7 +7,7 @@
  * with ballots from the wall clock, so that what another shard still knew from before is older.
  */
 import { randomBytes } from 'node:crypto';
-import type { RedisClient } from '../../connection/index.js';
+import { replyItems, replyText, type RedisClient } from '../../connection/index.js';
 import { sleep, type Clock } from '../../core/index.js';
 import { gatherEnough } from './shard-gather.js';
 import { ShardQuorumError } from './sharded.errors.js';
@@ -25,6 +25,8 @@ export interface RegisterParts {
   readonly clock: Clock;
   readonly random: () => number;
   clientOf(id: string): RedisClient | undefined;
+  /** From now on the shards that it names can be asked. */
+  meet(topology: Topology): void;
 }
 
 const ROUNDS = 8;
@@ -53,9 +55,9 @@ export class ShardRegister {
       const newest = await this.#prepare(asked);
       if (newest !== 'refused') {
         const base = newest.accepted === undefined ? undefined : readTopology(newest.accepted);
-        const theirs = base === undefined ? asked : Object.keys(base.shards);
-        if (!sameIds(asked, theirs)) {
-          asked = theirs;
+        if (base !== undefined && !sameIds(asked, Object.keys(base.shards))) {
+          asked = Object.keys(base.shards);
+          this.#parts.meet(base);
           continue;
         }
         const topology = change(base) ?? base;
@@ -66,6 +68,17 @@ export class ShardRegister {
       await sleep(2 + this.#parts.random() * 10 * (round + 1), { clock: this.#parts.clock });
     }
     throw tooFew('others kept changing it');
+  }
+
+  /** What one shard has accepted, and whether it knows that it is agreed on; undefined when it knows nothing. */
+  async recall(id: string): Promise<(Known & { readonly isAgreed: boolean }) | undefined> {
+    const { keys } = this.#parts;
+    const reply = await this.#on(id, (client) => client.command('HMGET', [keys.topology, 'b', 'c', 'v']));
+    const [ballot = '', agreed = '', value = ''] = replyItems(reply).map((item) =>
+      item === null ? '' : replyText(item),
+    );
+    if (ballot === '') return undefined;
+    return { ballot, topology: readTopology({ ballot, value }), isAgreed: agreed === ballot };
   }
 
   /** Takes what is agreed on to a shard that does not know it. */

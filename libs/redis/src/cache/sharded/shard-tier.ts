@@ -92,6 +92,10 @@ export class ShardTier implements Store {
     return this.#getOrTake(key, found, call);
   }
 
+  held(key: string): Found | undefined {
+    return this.#watch.taking ? undefined : this.#inner.held?.(key);
+  }
+
   set(key: string, entry: CacheEntry, call?: StoreCall): Promise<void> {
     return this.#inner.set(key, entry, call);
   }
@@ -200,11 +204,17 @@ export class ShardTier implements Store {
       await this.#register(entry);
       if (ours) stored = await store.fill(key, entry, token);
       if (ours && !stored) return strict ? 'busy' : undefined;
-      if (ours && !strict) source.#inner.remove([source.#nameOf(key, this)]).catch(() => undefined);
+      if (ours && !strict) this.#leave(key, source);
       return { ...found, entry };
     } finally {
       if (ours && !stored) await store.release(key, token, { outcome: 'gone' }).catch(() => false);
     }
+  }
+
+  /** Nobody waits for it, but the move does: later there may be something else under that key. */
+  #leave(key: string, source: ShardTier): void {
+    const leaving = this.#watch.guard(() => source.#inner.remove([source.#nameOf(key, this)]));
+    leaving.catch(() => undefined);
   }
 
   async #register({ tags, clock, expiresAt }: CacheEntry): Promise<void> {

@@ -34,7 +34,7 @@ export interface ShardRecord {
   readonly run: string;
 }
 
-interface MoveRecord {
+export interface MoveRecord {
   readonly kind: MoveKind;
   readonly shard: string;
   readonly stage: MoveStage;

@@ -9,6 +9,7 @@ import { NearCache } from '../l1/l1-near-cache.js';
 import type { ResolvedL1 } from '../l1/l1.options.js';
 import { ShardClient } from './shard-client.js';
 import { ShardTier, type MoveWatch } from './shard-tier.js';
+import { ShardUnavailableError } from './sharded.errors.js';
 import type { ShardedKeys } from './sharded.keys.js';
 import type { OpenShard } from './sharded.options.js';
 
@@ -46,6 +47,8 @@ export class Shard {
   readonly #parts: ShardParts;
   readonly #stops: readonly (() => void)[];
   readonly #interruptions = { count: 0 };
+  /** The question that is under way, and how often the connection had been lost before it. */
+  #verifying: { readonly count: number; readonly asking: Promise<void> } | undefined;
   #generation: Generation | undefined;
   #caches = new Map<string, CacheService>();
   #run = '';
@@ -71,6 +74,8 @@ export class Shard {
 
   /** Values of another generation are another cache. */
   begin(generation: string, run: string): void {
+    // The fleet has found another server than this process has: its connection may lead to one that is used no more.
+    if (run !== this.#run && this.client.topology !== 'embedded') this.suspect = true;
     this.#run = run;
     if (this.#generation?.name === generation) return;
     const before = this.#generation;
@@ -82,6 +87,7 @@ export class Shard {
       {
         client,
         namespace: keys.values(generation),
+        isPart: true,
         codec,
         clock,
         random,
@@ -123,6 +129,12 @@ export class Shard {
     return this.#generation?.tiers.get(name);
   }
 
+  /** What an old owner has under that key lies here when this has settled. @returns whether there was something */
+  async take(name: string, logical: string): Promise<boolean> {
+    const tier = this.tier(name);
+    return tier !== undefined && (await tier.ensure(`${tier.keys.valuePrefix}{${logical}}`));
+  }
+
   /** The names of caches that were used here. */
   names(): readonly string[] {
     return [...this.#caches.keys()];
@@ -142,18 +154,18 @@ export class Shard {
     }
   }
 
+  /** Rejects when it can not be said that it is still the server that the fleet took in. */
+  async certain(): Promise<void> {
+    await this.verify();
+    if (this.suspect) throw new ShardUnavailableError(`shard '${this.id}' may be another server by now`);
+  }
+
   /** Looks whether it is still the server that the fleet took in. */
   async verify(): Promise<void> {
     if (!this.suspect || this.#generation === undefined) return;
     const { count } = this.#interruptions;
-    try {
-      const run = await this.askRun();
-      if (this.#interruptions.count !== count) return;
-      if (this.#run !== '' && run !== '' && run !== this.#run) this.#parts.onRestarted(this);
-      else this.suspect = false;
-    } catch {
-      // It is asked again when it is connected again, and with every look at the topology.
-    }
+    if (this.#verifying?.count !== count) this.#verifying = { count, asking: this.#verify(count) };
+    await this.#verifying.asking;
   }
 
   async close(): Promise<void> {
@@ -164,6 +176,19 @@ export class Shard {
     this.#retired = [];
     await Promise.all(ending.map((each) => end(each)));
     if (this.#parts.opened.shared !== true) await this.client.disconnect();
+  }
+
+  async #verify(count: number): Promise<void> {
+    try {
+      const run = await this.askRun();
+      if (this.#interruptions.count !== count) return;
+      if (this.#run !== '' && run !== '' && run !== this.#run) this.#parts.onRestarted(this);
+      else this.suspect = false;
+    } catch {
+      // It is asked again when it is connected again, and with every look at the topology.
+    } finally {
+      if (this.#verifying?.count === count) this.#verifying = undefined;
+    }
   }
 
   /** Loads of it that are under way still have callers. */

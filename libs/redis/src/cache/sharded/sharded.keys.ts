@@ -1,4 +1,5 @@
 /** What a fleet keeps on every shard about itself, and the namespace of a shard's values. */
+import { randomBytes } from 'node:crypto';
 import { escapeSegment } from '../../connection/index.js';
 
 const WIRE_VERSION = 'v1';
@@ -43,4 +44,9 @@ export class ShardedKeys {
     const [, time] = /^s([\da-z]{8})[\da-f]{6}$/u.exec(generation) ?? [];
     return time === undefined ? undefined : Number.parseInt(time, 36);
   }
+}
+
+/** A name that no generation has had, by which {@link ShardedKeys.bornAt} tells when it began. */
+export function freshGeneration(wallNow: number): string {
+  return `s${wallNow.toString(36)}${randomBytes(3).toString('hex')}`;
 }

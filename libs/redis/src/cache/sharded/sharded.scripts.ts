@@ -127,7 +127,7 @@ local alive = '0'
 local ends = string.match(driver, '^%d+ (%d+)$')
 if ends and tonumber(ends) > now then alive = '1' end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now + tonumber(ARGV[3])))
-redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[3]) * 10)
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) * 10 then redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[3]) * 10) end
 local ballot = redis.call('HGET', KEYS[1], 'b') or ''
 local value = ''
 if ballot ~= ARGV[4] then value = redis.call('HGET', KEYS[1], 'v') or '' end
@@ -142,7 +142,8 @@ return {ballot, redis.call('HGET', KEYS[1], 'c') or '', value, alive}`,
     const now = Math.floor(keyspace.timeMicros() / 1_000);
     const [, ends = '0'] = field(keyspace, members, args.driver).split(' ');
     keyspace.call('HSET', members, args.member, `${args.epoch} ${now + args.leaseMs}`);
-    keyspace.call('PEXPIRE', members, args.leaseMs * 10);
+    if (Number(keyspace.call('PTTL', members)) < args.leaseMs * 10)
+      keyspace.call('PEXPIRE', members, args.leaseMs * 10);
     const ballot = field(keyspace, record, 'b');
     const value = ballot === args.ballot ? '' : field(keyspace, record, 'v');
     const alive = Number(ends) > now ? '1' : '0';
