@@ -129,14 +129,15 @@ async function main() {
     ['route with one limit ÷ without', rate('ours one', 'ours plain'), 0.85],
     ['route with three limits ÷ without', rate('ours three', 'ours plain'), 0.7],
     ['route that denies ÷ without limits', rate('ours denied', 'ours plain'), 0.95],
-    ['route denied by the plugin of Fastify ÷ without limits', rate('door denied', 'ours plain'), 0.95],
+    ['route denied by the plugin of Fastify ÷ one without beside it', rate('door denied', 'door plain'), 0.95],
     ['route with one limit ÷ the throttler’s', rate('ours one', 'throttler one'), 1.5],
     ['engine, one limit ÷ rate-limiter-flexible', busy.ratio('anbar, one limit', flexible), 1.7],
     ['engine, leased ÷ rate-limiter-flexible', busy.ratio('anbar, hot keys leased', flexible), 5],
   ];
   const also = [
     ['route denied by the middleware ÷ without limits', rate('ours shed', 'ours plain')],
-    ['route with one limit, by the plugin ÷ without', rate('door one', 'ours plain')],
+    ['route with one limit, by the plugin ÷ one without beside it', rate('door one', 'door plain')],
+    ['route denied by the plugin ÷ an application without it', rate('door denied', 'ours plain')],
     ['route without limits beside the plugin ÷ without it', rate('door plain', 'ours plain')],
     ['route with a leased limit ÷ without', rate('ours leased', 'ours plain')],
     ['a bare guard of Nest that refuses ÷ without', rate('ours refused', 'ours plain')],

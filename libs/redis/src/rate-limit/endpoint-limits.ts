@@ -3,6 +3,7 @@
  * encoded slash, a dot segment or a semicolon means, so a path is read in every way one of them reads it, and counts
  * under each: no spelling goes by another limit than its route's alone, or by none.
  */
+import { LRUCache } from 'lru-cache';
 import { createHash } from 'node:crypto';
 import { InvalidRateLimitError } from './rate-limit.errors.js';
 import type { RateLimitRule } from './rate-limit.rules.js';
@@ -27,6 +28,8 @@ export class EndpointTable {
   readonly #endpoints: readonly Endpoint[];
   /** Of paths that can be read in several ways; there are no more of them than pairs and triples of endpoints. */
   readonly #together = new Map<string, readonly RateLimitRule[]>();
+  /** By method and path: most requests ask for what others have asked for. Bounded, for clients choose theirs. */
+  readonly #known = new LRUCache<string, readonly RateLimitRule[]>({ max: MOST_KNOWN });
 
   constructor(limits: EndpointLimits = {}) {
     const all = Object.entries(limits).map(([name, rules]) => endpointOf(name, rules));
@@ -39,6 +42,16 @@ export class EndpointTable {
   }
 
   rulesFor(method: string, url: string): readonly RateLimitRule[] {
+    const query = url.indexOf('?');
+    const asked = `${method} ${query === -1 ? url : url.slice(0, query)}`;
+    const known = this.#known.get(asked);
+    if (known !== undefined) return known;
+    const rules = this.#rulesFor(method, url);
+    if (asked.length <= LONGEST_KNOWN) this.#known.set(asked, rules);
+    return rules;
+  }
+
+  #rulesFor(method: string, url: string): readonly RateLimitRule[] {
     // Frameworks answer HEAD by the route of GET.
     const verb = method.toUpperCase() === 'HEAD' ? 'GET' : method.toUpperCase();
     const readings = readingsOf(url);
@@ -76,6 +89,8 @@ export class EndpointTable {
 }
 
 const NO_RULES: readonly RateLimitRule[] = [];
+const MOST_KNOWN = 1_000;
+const LONGEST_KNOWN = 200;
 
 function isFor({ method, segments }: Endpoint, verb: string, path: readonly string[]): boolean {
   return (method ?? verb) === verb && (segments === undefined || fits(segments, path));
