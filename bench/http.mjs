@@ -19,6 +19,8 @@ const SLICE_S = Number(process.env.SLICE_S ?? 2);
 const CONTESTANTS = [
   'plain',
   'text',
+  'door',
+  'door-not-modified',
   'cacheable',
   'interceptor',
   'not-modified',
@@ -30,6 +32,9 @@ const CONTESTANTS = [
 const UNCACHED = ['plain', 'text'];
 
 const GATES = [
+  { of: 'door', to: 'plain', express: 1, fastify: 1 },
+  { of: 'door', to: 'rival', express: 1.5, fastify: 2.5 },
+  { of: 'door-not-modified', to: 'plain', express: 1.2, fastify: 1.2 },
   { of: 'cacheable', to: 'plain', express: 1, fastify: 1 },
   { of: 'cacheable', to: 'rival', express: 1.5, fastify: 2.5 },
   { of: 'not-modified', to: 'plain', express: 1.2, fastify: 1.2 },
@@ -82,10 +87,11 @@ async function contestant({ name, platform, url }) {
     const cache = name === 'redis-only' ? { l1: false } : {};
     imports = [RedisModule.forRoot({ url, namespace: `bench-http-${name}-${platform}`, cache })];
     const options = { ttl: '10m', earlyRefresh: false };
+    const atDoor = name.startsWith('door');
     if (name === 'interceptor') on(UseInterceptors(CacheInterceptor), HttpCache({ ttl: '10m' }));
     else {
       const descriptor = Object.getOwnPropertyDescriptor(Shop.prototype, 'list');
-      Cacheable({ ttl: options.ttl })(Shop.prototype, 'list', descriptor);
+      Cacheable({ ttl: options.ttl, atDoor })(Shop.prototype, 'list', descriptor);
       Object.defineProperty(Shop.prototype, 'list', descriptor);
     }
   }
@@ -97,6 +103,7 @@ async function contestant({ name, platform, url }) {
   const { FastifyAdapter } = platform === 'fastify' ? await load('@nestjs/platform-fastify') : {};
   const adapter = platform === 'express' ? new ExpressAdapter() : new FastifyAdapter();
   const app = await NestFactory.create(App, adapter, { logger: ['error', 'warn'] });
+  if (name.startsWith('door')) (await load('@anbar/nestjs-redis')).answerAtDoor(app);
   await app.listen(0, '127.0.0.1');
   process.on('message', () => {
     const { user, system } = process.cpuUsage();
@@ -127,7 +134,7 @@ function cpuOf(child) {
 }
 
 async function slice(autocannon, { name, url, etag, child }) {
-  const headers = name === 'not-modified' ? { 'if-none-match': etag } : {};
+  const headers = name.endsWith('not-modified') ? { 'if-none-match': etag } : {};
   const before = await cpuOf(child);
   const result = await autocannon({ url, connections: CONNECTIONS, duration: SLICE_S, headers });
   const cpu = ((await cpuOf(child)) - before) / result.requests.total;
@@ -203,8 +210,9 @@ async function main() {
     `1.5 KB of JSON, 20 objects; ${CONNECTIONS} connections, ${ROUNDS} rounds of ${SLICE_S} s each, taking turns. \`plain\` returns a constant`,
     'object and is not cached, `text` the same as a text made beforehand: less a handler of Nest can not do. `rival` is',
     'the CacheInterceptor of @nestjs/cache-manager 12.0.0, in memory, and `rival-redis` the same over @keyv/redis 5.1.6.',
-    '`cacheable` is `@Cacheable` with the near cache, `interceptor` the `CacheInterceptor`, `redis-only` `@Cacheable`',
-    'without a near cache, `not-modified` a request with the right tag.',
+    '`door` is `@Cacheable({ atDoor: true })` in an application that has called `answerAtDoor`: the hit of a route without',
+    'guards. `cacheable` is the hit behind guards and interceptors, in the place of the handler; `interceptor` the',
+    '`CacheInterceptor`, `redis-only` `@Cacheable` without a near cache, `not-modified` a request with the right tag.',
     'Judged by CPU time of the serving process: rates are shared with whoever sends the requests.',
     '',
     '| platform | ratio | of rates | of CPU time | wanted | met |',

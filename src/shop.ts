@@ -1,6 +1,7 @@
 /** The shop as an application that is ready to listen: for the program, and for its tests. */
 import type { INestApplication, LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { answerAtDoor, CacheMiddleware, RateLimitMiddleware } from '@anbar/nestjs-redis';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { AppModule } from './app.module.js';
 
@@ -30,5 +31,7 @@ export async function openShop(logger: LoggerService | false): Promise<INestAppl
     // The demo is asked over plain HTTP on this machine.
     strictTransportSecurity: false,
   });
+  // No limit of an endpoint counts what is answered there: see `RunsController.status`.
+  answerAtDoor(app, { past: [CacheMiddleware, RateLimitMiddleware] });
   return app;
 }

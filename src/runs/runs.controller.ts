@@ -16,7 +16,7 @@ export class RunsController {
   ) {}
 
   @Get('status/:runId')
-  @Cacheable({ ttl: '30s', by: 'everyone', tags: (runId: string) => [runTag(runId)] })
+  @Cacheable({ ttl: '30s', by: 'everyone', atDoor: true, tags: (runId: string) => [runTag(runId)] })
   async status(@Param('runId') runId: string): Promise<PrintRun> {
     const found = await this.ledger.find(runId);
     if (found === undefined) throw new NotFoundException(`there is no run ${runId.slice(0, 40)}`);

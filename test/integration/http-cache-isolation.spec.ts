@@ -12,12 +12,15 @@ import {
   Req,
   UseGuards,
   UseInterceptors,
+  type CallHandler,
   type CanActivate,
   type ExecutionContext,
+  type INestApplication,
+  type NestInterceptor,
 } from '@nestjs/common';
 import { Agent, request as send } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Cacheable, CacheInterceptor, HttpCache } from '@anbar/nestjs-redis';
+import { answerAtDoor, Cacheable, CacheInterceptor, HttpCache } from '@anbar/nestjs-redis';
 import { seededRandom } from '../topology/seeded-random.js';
 import { PLATFORMS, serve } from './http-boot.js';
 
@@ -45,7 +48,7 @@ interface Seen {
   readonly query: Readonly<Record<string, unknown>>;
 }
 
-class Door implements CanActivate {
+class Tokens implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const request = context.switchToHttp().getRequest<Asking>();
     const token = request.headers['authorization'];
@@ -68,7 +71,7 @@ function seen(route: string, request: Asking, query: Record<string, unknown>): S
 }
 
 @Controller('hunt')
-@UseGuards(Door)
+@UseGuards(Tokens)
 class Hunted {
   @Get('public')
   @Cacheable({ ttl: '1m', vary: ['accept-language', 'x-tenant'] })
@@ -109,13 +112,34 @@ class Hunted {
   }
 }
 
+/** Of all requests for what is answered at the door those that came further. */
+class FurtherIn implements NestInterceptor {
+  static seen = 0;
+
+  intercept(_context: ExecutionContext, next: CallHandler): ReturnType<CallHandler['handle']> {
+    FurtherIn.seen += 1;
+    return next.handle();
+  }
+}
+
+/** No guard stands here, so nobody is known by a token: to all who have one the handler answers itself. */
+@Controller('hunt')
+@UseInterceptors(FurtherIn)
+class HuntedAtDoor {
+  @Get('door')
+  @Cacheable({ ttl: '1m', atDoor: true, vary: ['accept-language', 'x-tenant'] })
+  door(@Req() request: Asking, @Query() query: Record<string, unknown>): Seen {
+    return seen('door', request, query);
+  }
+}
+
 interface Shot {
   readonly expected: Seen;
   readonly path: string;
   readonly headers: Record<string, string>;
 }
 
-const ROUTES = ['public', 'mine', 'listed', 'tenant', 'intercepted', 'cookies'] as const;
+const ROUTES = ['public', 'mine', 'listed', 'tenant', 'intercepted', 'cookies', 'door'] as const;
 
 function shots(random: () => number): () => Shot {
   const one = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
@@ -158,7 +182,7 @@ function shots(random: () => number): () => Shot {
     );
     const expected: Seen = {
       route,
-      user: user ?? null,
+      user: route === 'door' ? null : (user ?? null),
       cookie: cookie ?? null,
       language: language ?? null,
       tenant: tenant ?? null,
@@ -216,7 +240,11 @@ describe.each(PLATFORMS)('on %s', (platform) => {
         contexts: { tenant: (request: unknown) => (request as Asking).headers['x-tenant'] },
         caches: { tenants: { contexts: ['tenant'] } },
       };
-      const { url } = await serve({ controllers: [Hunted] }, { platform, options });
+      const prepare = (app: INestApplication): void => answerAtDoor(app);
+      const controllers = [Hunted, HuntedAtDoor];
+      const { url } = await serve({ controllers }, { platform, options, prepare });
+      FurtherIn.seen = 0;
+      let asked = 0;
       onTestFinished(() => agent.destroy());
       const next = shots(seededRandom(SEED));
       const told = { HIT: 0, MISS: 0, BYPASS: 0 } as Record<string, number>;
@@ -227,6 +255,7 @@ describe.each(PLATFORMS)('on %s', (platform) => {
           left -= 1;
           const shot = next();
           const answer = await ask(url, shot);
+          if (shot.expected.route === 'door') asked += 1;
           told[answer.cache] = (told[answer.cache] ?? 0) + 1;
           if (!agrees(answer.told, shot)) leaks.push({ ...shot, ...answer });
         }
@@ -236,6 +265,7 @@ describe.each(PLATFORMS)('on %s', (platform) => {
       expect(leaks).toEqual([]);
       // A hunt without hits would find nothing.
       expect(told['HIT']).toBeGreaterThan(REQUESTS / 10);
+      expect(asked - FurtherIn.seen).toBeGreaterThan(REQUESTS / 100);
       expect(told['BYPASS']).toBeGreaterThan(REQUESTS / 10);
     },
     PATIENCE_MS,

@@ -38,10 +38,12 @@ export {
   type LoadOptions,
 } from './cache/index.js';
 export {
+  answerAtDoor,
   CacheInterceptor,
   CacheMiddleware,
   HttpCache,
   InvalidHttpCacheOptionsError,
+  type DoorOptions,
   type HttpCacheOptions,
 } from './http-cache/index.js';
 export {

@@ -43,7 +43,7 @@ export {
   type RouteCacheOptions,
 } from './cacheable/cacheable.options.js';
 export { argumentsKey, bounded } from './cacheable/cacheable-key.js';
-export type { RouteAnswers, RouteContext, RouteQuestion } from './cacheable/cacheable-route.js';
+export type { CachedRoute, RouteAnswers, RouteContext, RouteQuestion } from './cacheable/cacheable-route.js';
 export {
   Cacheables,
   ContextCache,

@@ -1,6 +1,6 @@
 /** Which requests may be answered from the cache, and which answers may be stored. Everything else says why not. */
 import { isObservable } from 'rxjs';
-import type { RouteQuestion } from '../cache/index.js';
+import type { CachedRoute, RouteQuestion } from '../cache/index.js';
 import { onlyParameters, Origins, varyingBy, type Targets } from './answer-key.js';
 import { directivesOf, requestDirectives } from './cache-control.js';
 import type { Exchange } from './exchange.js';
@@ -69,7 +69,7 @@ export class AnswerPolicy {
     this.#telling = new TellingHeaders(settings.credentialHeaders);
   }
 
-  judge(exchange: Exchange, question: RouteQuestion): Verdict {
+  judge(exchange: Exchange, question: CachedRoute): Verdict {
     const { headers } = exchange.raw;
     const subjects = this.#telling.of(headers);
     if (saysSomething(subjects, 'override')) return { refusal: 'override-header' };
@@ -124,7 +124,7 @@ export class AnswerPolicy {
 
   #whose(
     { request }: Exchange,
-    { options: { by } }: RouteQuestion,
+    { options: { by } }: CachedRoute,
     { credentials, namesUser }: { credentials: boolean; namesUser: boolean },
   ): { readonly refusal: Refusal } | { readonly principal: readonly string[] | undefined } {
     if (by === 'everyone') return SHARED;
@@ -184,7 +184,7 @@ export function textOf(value: unknown): string {
 
 function contextOf(
   exchange: Exchange,
-  question: RouteQuestion,
+  question: CachedRoute,
 ): ReturnType<RouteQuestion['within']> | undefined {
   try {
     return question.within(exchange.request);

@@ -41,6 +41,8 @@ export interface Exchange {
   /** What the answer says so far. */
   answered(name: string): OutgoingHttpHeader | undefined;
   setHeader(name: string, value: string): void;
+  /** Sends it. */
+  send(reply: Reply): void;
   /** Has this sent instead of what Nest will hand over. */
   serve(reply: Reply): void;
   /** Looks at what is sent. Nothing is told of answers that are written past the framework. */

@@ -59,6 +59,14 @@ export class ExpressExchange implements Exchange {
     else this.#response.once('close', callback);
   }
 
+  send(reply: Reply): void {
+    const response = this.#response;
+    response.statusCode = reply.status;
+    for (const [name, value] of reply.headers) response.setHeader(name, value);
+    if (this.raw.method === 'HEAD') response.end();
+    else response.end(reply.body, reply.encoding);
+  }
+
   serve(reply: Reply): void {
     const response = this.#response;
     const { send, json } = response;
@@ -66,9 +74,7 @@ export class ExpressExchange implements Exchange {
       response.send = send;
       response.json = json;
       if (response.statusCode !== reply.status) return original.call(response, body);
-      for (const [name, value] of reply.headers) response.setHeader(name, value);
-      if (this.raw.method === 'HEAD') response.end();
-      else response.end(reply.body, reply.encoding);
+      this.send(reply);
       return response;
     };
     // Now, so that a status that differs later is somebody else's: that of an error.

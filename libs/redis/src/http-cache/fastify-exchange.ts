@@ -64,6 +64,16 @@ export class FastifyExchange implements Exchange {
     else this.#reply.raw.once('close', callback);
   }
 
+  send(reply: Reply): unknown {
+    const response = this.#reply;
+    response.code(reply.status);
+    for (const [name, value] of reply.headers) response.header(name, value);
+    if (reply.status === NOT_MODIFIED || reply.body === '') return response.send();
+    // A text leaves in one piece with the head. It is serialised already, and no serializer touches it again.
+    if (reply.text) return response.serializer(asItIs).send(reply.body);
+    return response.send(Buffer.from(reply.body, reply.encoding));
+  }
+
   serve(reply: Reply): void {
     const response = this.#reply;
     const { send } = response;
@@ -71,12 +81,7 @@ export class FastifyExchange implements Exchange {
     response.code(reply.status);
     response.send = (body) => {
       response.send = send;
-      if (response.statusCode !== reply.status) return send.call(response, body);
-      for (const [name, value] of reply.headers) response.header(name, value);
-      if (reply.status === NOT_MODIFIED || reply.body === '') return send.call(response);
-      // A text leaves in one piece with the head. It is serialised already, and no serializer touches it again.
-      if (reply.text) return send.call(response.serializer(asItIs), reply.body);
-      return send.call(response, Buffer.from(reply.body, reply.encoding));
+      return response.statusCode === reply.status ? this.send(reply) : send.call(response, body);
     };
   }
 

@@ -1,3 +1,4 @@
+export { answerAtDoor, type DoorOptions } from './answer-at-door.js';
 export { CacheInterceptor } from './cache.interceptor.js';
 export { CacheMiddleware } from './cache.middleware.js';
 export { HttpCache, type HttpCacheRoute } from './http-cache.decorator.js';

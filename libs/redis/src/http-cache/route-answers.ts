@@ -4,13 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { CacheOutcome, LoadOptions, RouteAnswers, RouteQuestion } from '../cache/index.js';
-import {
-  parseDuration,
-  systemClock,
-  telemetryChannel,
-  type Clock,
-  type TelemetryChannel,
-} from '../core/index.js';
+import { parseDuration, systemClock, type Clock } from '../core/index.js';
 import { Targets } from './answer-key.js';
 import {
   AnswerPolicy,
@@ -22,20 +16,11 @@ import {
   type Refusal,
 } from './answer-policy.js';
 import { requestDirectives, wishesOf, type Wishes } from './cache-control.js';
-import {
-  appendStatus,
-  cacheControl,
-  forwardStatus,
-  mergedVary,
-  routeHeaders,
-  type RouteHeaders,
-} from './cache-headers.js';
-import { AnswerHeads } from './answer-head.js';
-import { isNotModified } from './conditional.js';
+import { appendStatus, cacheControl, forwardStatus, mergedVary, type RouteHeaders } from './cache-headers.js';
+import { Door } from './door.js';
 import { partsOf, type Exchange } from './exchange.js';
-import { ExpressExchange } from './express-exchange.js';
-import { FastifyExchange, isFastify } from './fastify-exchange.js';
 import type { ResolvedHttpCache } from './http-cache.options.js';
+import { exchangeOf } from './platform-exchange.js';
 import { clientGone, errorOf, failureOf, isClientGone, isServerError } from './route-failure.js';
 import { repeat, type Dispatch } from './shadow-request.js';
 import {
@@ -46,6 +31,7 @@ import {
   type Sent,
   type StoredAnswer,
 } from './stored-answer.js';
+import { StoredReplies, type Told } from './stored-reply.js';
 
 export interface HttpAnswersParts {
   readonly settings: ResolvedHttpCache;
@@ -56,11 +42,8 @@ export interface HttpAnswersParts {
 }
 
 /** One request for one answer. */
-interface Asked {
-  readonly exchange: Exchange;
+interface Asked extends Told {
   readonly question: RouteQuestion;
-  readonly home: Home;
-  readonly route: RouteHeaders;
 }
 
 /** The handler has been started for this request: what it returns is for Nest. */
@@ -94,14 +77,13 @@ const LONGEST_STALE_S = 31_536_000;
 const NOTHING = undefined;
 
 export class HttpAnswers implements RouteAnswers {
+  readonly door: Door;
   readonly #settings: ResolvedHttpCache;
   readonly #dispatch: Dispatch;
   readonly #warn: (message: string) => void;
   readonly #clock: Clock;
   readonly #policy: AnswerPolicy;
-  readonly #telemetry: TelemetryChannel = telemetryChannel('http-cache');
-  readonly #routes = new WeakMap<object, RouteHeaders>();
-  readonly #heads = new AnswerHeads();
+  readonly #replies: StoredReplies;
   readonly #told = new Set<string>();
   /** Requests that were made here, to refresh an answer. */
   readonly #refreshes = new WeakMap<IncomingMessage, { keep: Keep; fail: (error: unknown) => void }>();
@@ -112,22 +94,28 @@ export class HttpAnswers implements RouteAnswers {
     this.#warn = parts.warn ?? (() => undefined);
     this.#clock = parts.clock ?? systemClock;
     this.#policy = new AnswerPolicy(parts.settings, new Targets());
+    this.#replies = new StoredReplies(this.#clock);
+    this.door = new Door({
+      policy: this.#policy,
+      replies: this.#replies,
+      warn: this.#warn,
+      isLeftAside: (exchange) => this.#wishesOf(exchange) !== undefined || this.#refreshes.has(exchange.raw),
+    });
   }
 
   answer(question: RouteQuestion): unknown {
     const parts = partsOf(question.context);
     if (parts === undefined) return question.run();
     const { request, response } = parts;
-    const exchange = isFastify(response)
-      ? new FastifyExchange(request, response)
-      : new ExpressExchange(request, response);
+    const exchange = exchangeOf(request, response);
     const { method } = exchange;
     if (method !== 'GET' && method !== 'HEAD') return question.run();
     const verdict = this.#policy.judge(exchange, question);
     if ('refusal' in verdict) return this.#bypass(exchange, question, verdict.refusal);
-    const asked = { exchange, question, home: verdict.home, route: this.#routeOf(question) };
+    const asked = { exchange, question, home: verdict.home, route: this.#replies.routeOf(question) };
     const refresh = this.#refreshes.get(exchange.raw);
     if (refresh !== undefined) return this.#refreshed(asked, refresh);
+    if (question.options.atDoor === true) this.door.learn(exchange, question);
     const wishes = this.#wishesOf(exchange);
     if (wishes?.revalidate === true && !wishes.only) return this.#renewed(asked);
     if (wishes !== undefined || method === 'HEAD' || verdict.home.readOnly !== undefined) {
@@ -205,7 +193,7 @@ export class HttpAnswers implements RouteAnswers {
   async #storedIfFit(asked: Asked, wishes: Wishes | undefined): Promise<unknown> {
     const { exchange, question, home, route } = asked;
     const [found, outcome] = await this.#peek(asked, wishes?.maxStaleS ?? 0);
-    if (isStoredAnswer(found) && isFit(this.#ageOf(found), wishes, route))
+    if (isStoredAnswer(found) && isFit(this.#replies.ageOf(found), wishes, route))
       return this.#give(asked, found, outcome);
     if (wishes?.only === true) {
       this.#serveNothing(exchange);
@@ -379,27 +367,12 @@ export class HttpAnswers implements RouteAnswers {
 
   /** A stored answer in place of what Nest would send; without one this request's handler runs, for itself. */
   #give(asked: Asked, found: unknown, outcome: CacheOutcome): unknown {
-    const { exchange, question, home, route } = asked;
+    const { exchange, question } = asked;
     if (!isStoredAnswer(found)) {
       this.#mark(exchange, 'MISS', forwardStatus('uri-miss', '; detail=not-stored'));
       return question.run();
     }
-    const made = outcome === 'loaded' || outcome === 'bypass';
-    const ageS = this.#ageOf(found);
-    const said = {
-      status: textOf(exchange.answered('cache-status')),
-      vary: textOf(exchange.answered('vary')),
-    };
-    const head = this.#heads.of(found, { outcome, ageS, route, personal: home.personal }, said);
-    if (this.#telemetry.active) this.#publish(question.route, made ? 'collapsed' : outcome);
-    if (isNotModified(exchange, found)) {
-      exchange.serve({ status: 304, headers: head.repeated, body: '', encoding: 'utf8', text: true });
-      return undefined;
-    }
-    const { status, body } = found;
-    // Each character is a byte: then the cheaper encoding says the same.
-    const encoding = body.length === found.length ? 'latin1' : found.encoding;
-    exchange.serve({ status, headers: head.all, body, encoding, text: found.encoding === 'utf8' });
+    exchange.serve(this.#replies.of(asked, found, outcome));
     return undefined;
   }
 
@@ -427,31 +400,14 @@ export class HttpAnswers implements RouteAnswers {
     return directives.size === 0 ? undefined : wishesOf(directives);
   }
 
-  #ageOf({ at }: StoredAnswer): number {
-    return Math.max(0, Math.floor((this.#clock.wallNow() - at) / 1_000));
-  }
-
-  #routeOf({ options }: RouteQuestion): RouteHeaders {
-    let route = this.#routes.get(options);
-    if (route === undefined) {
-      route = routeHeaders(options);
-      this.#routes.set(options, route);
-    }
-    return route;
-  }
-
   /** Once per route and reason: whoever expects a hit should learn why there is none. */
   #tell(route: string, refusal: Refusal): void {
-    if (this.#telemetry.active) this.#publish(route, `refused:${refusal}`);
+    this.#replies.publish(route, `refused:${refusal}`);
     const hint = HINTS[refusal];
     const mark = `${route} ${refusal}`;
     if (hint === undefined || this.#told.has(mark)) return;
     this.#told.add(mark);
     this.#warn(`${route} is not cached (${refusal}): ${hint}`);
-  }
-
-  #publish(subject: string, outcome: string): void {
-    this.#telemetry.publish({ name: 'http-cache.answer', subject, outcome });
   }
 }
 

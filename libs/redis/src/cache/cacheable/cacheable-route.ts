@@ -17,9 +17,8 @@ export class RouteCall {
   }
 }
 
-export interface RouteQuestion {
-  /** Nest's execution context. */
-  readonly context: object;
+/** What is known of a route before anybody asks. */
+export interface CachedRoute {
   readonly cache: CacheContract;
   /** Class, method and version: two routes never share an answer. */
   readonly route: string;
@@ -29,6 +28,11 @@ export interface RouteQuestion {
   readonly key: Key | undefined;
   /** Judged only once it is known that the answer may be cached; throws when the call lacks a context. */
   readonly within: (request: unknown) => RouteContext;
+}
+
+export interface RouteQuestion extends CachedRoute {
+  /** Nest's execution context. */
+  readonly context: object;
   /** The handler, which the answer is made by. */
   readonly run: () => unknown;
 }

@@ -1,6 +1,7 @@
 /** What the decorators take. Their functions are given the arguments of the method itself. */
 import type { Key, Ttl } from '../../connection/index.js';
 import { parseDuration, parsePositiveDuration, type Duration } from '../../core/index.js';
+import { InvalidCacheOptionsError } from '../cache.errors.js';
 import { ttlOf, type LoadTimeoutOptions } from '../cache.options.js';
 import type { LoadOptions } from '../call.options.js';
 
@@ -28,6 +29,11 @@ export interface RouteCacheOptions {
   headers?: readonly string[] | undefined;
   /** How long clients may use their copy without asking; this server can not invalidate it. @default '0s' */
   clientTtl?: Duration | undefined;
+  /**
+   * A hit from memory is answered before guards, interceptors and middleware that comes later: see `answerAtDoor`. Only
+   * for answers that URL, host and the headers of `vary` decide. @default false
+   */
+  atDoor?: boolean | undefined;
   /** Proxies may keep it too: `Cache-Control: public`. Not together with `by`. @default false */
   public?: boolean | undefined;
 }
@@ -76,6 +82,7 @@ export interface CacheEvictOptions<
 export function loadOptionsOf(options: CacheableOptions<never>): LoadOptions {
   const { ttl, stale, staleOnError, negativeTtl, timeout } = options;
   if (ttl !== undefined) ttlOf(ttl);
+  if (options.atDoor === true) refuseAtDoor(options);
   // Every name, set or not: objects of one shape are copied and read faster, and that is done for every hit.
   return {
     ttl,
@@ -90,4 +97,13 @@ export function loadOptionsOf(options: CacheableOptions<never>): LoadOptions {
 
 function seconds(ms: number): number {
   return ms / 1_000;
+}
+
+/** At the door nobody knows who asks, nor what the method will be called with. */
+function refuseAtDoor({ by, key, when }: CacheableOptions<never>): void {
+  const other = key !== undefined ? 'key' : when !== undefined ? 'when' : 'by';
+  if (other === 'by' && (by === undefined || by === 'everyone')) return;
+  throw new InvalidCacheOptionsError(`atDoor: not together with \`${other}\``, {
+    hint: 'leave one of them away; what is answered at the door depends on URL, host and the headers of `vary` alone',
+  });
 }
