@@ -25,6 +25,8 @@ export interface Server {
   readonly client: RedisClient;
   readonly runId: string;
   isAway: boolean;
+  /** Names of calls that it refuses, on whatever line. */
+  readonly refused: Set<string>;
 }
 
 /** A server as one process sees it. */
@@ -38,6 +40,8 @@ class Line extends PassingClient {
   /** Hears of no change that is announced. */
   isDeaf = false;
   isClosed = false;
+  /** Walks over all keys that were begun. */
+  walks = 0;
 
   constructor(server: Server, isCut: () => boolean) {
     super(server.client);
@@ -60,6 +64,7 @@ class Line extends PassingClient {
     return () => void this.#refused.delete(name);
   }
 
+  /** It is made anew at once; whether the same server answers is to be found out. */
   loseConnection(): void {
     for (const tell of this.#onLost) tell({ node: this.name, reason: 'reset' });
   }
@@ -95,6 +100,7 @@ class Line extends PassingClient {
   }
 
   override async *scan(options?: ScanOptions): AsyncIterable<readonly string[]> {
+    this.walks += 1;
     await this.#passing('SCAN');
     yield* super.scan(options);
   }
@@ -116,7 +122,8 @@ class Line extends PassingClient {
 
   async #passing(name: string): Promise<void> {
     await this.#held.get(name);
-    if (this.isClosed || this.#server.isAway || this.#isCut() || this.#refused.has(name))
+    const isRefused = this.#refused.has(name) || this.#server.refused.has(name);
+    if (this.isClosed || this.#server.isAway || this.#isCut() || isRefused)
       throw new NotConnectedError('it is away');
   }
 }
@@ -146,7 +153,7 @@ export class ServerRoom {
     let server = this.#servers.get(address);
     if (server === undefined) {
       const client = createClient(resolveConnection(address, { topology: 'embedded' }, []));
-      server = { client, runId: `run_of_${address}`, isAway: false };
+      server = { client, runId: `run_of_${address}`, isAway: false, refused: new Set() };
       this.#servers.set(address, server);
     }
     return server;
