@@ -129,7 +129,11 @@ async function main() {
     ['route with one limit ÷ without', rate('ours one', 'ours plain'), 0.85],
     ['route with three limits ÷ without', rate('ours three', 'ours plain'), 0.7],
     ['route that denies ÷ without limits', rate('ours denied', 'ours plain'), 0.95],
-    ['route denied by the plugin of Fastify ÷ one without beside it', rate('door denied', 'door plain'), 0.95],
+    [
+      'route denied by the plugin of Fastify ÷ one without beside it',
+      rate('door denied', 'door plain'),
+      0.95,
+    ],
     ['route with one limit ÷ the throttler’s', rate('ours one', 'throttler one'), 1.5],
     ['engine, one limit ÷ rate-limiter-flexible', busy.ratio('anbar, one limit', flexible), 1.7],
     ['engine, leased ÷ rate-limiter-flexible', busy.ratio('anbar, hot keys leased', flexible), 5],

@@ -69,15 +69,15 @@ describe.each(EVERYWHERE)('on %s, %s', (platform, place) => {
     'of two logins at once with a cookie %s both answers leave the same session, whichever is heard last',
     async (kind) => {
       const stage = await open('150ms');
-      for (let round = 0; round < 12; round += 1) {
-        const user = `ada-${kind.length}-${round}`;
+      const round = async (number: number): Promise<void> => {
+        const user = `ada-${kind.length}-${number}`;
         const before =
-          kind === 'of a visitor' ? await visitor(stage) : LONG_GONE.replace(/^a/u, String(round % 10));
+          kind === 'of a visitor' ? await visitor(stage) : LONG_GONE.replace(/^a/u, String(number));
         const login = async (wait: number) => {
           await pause(wait);
           return stage.ask(before, 'POST', `login/${user}`);
         };
-        const answers = await Promise.all([login(0), login(round % 4)]);
+        const answers = await Promise.all([login(0), login(number % 4)]);
         expect(answers.map(({ status }) => status)).toEqual([201, 201]);
         await pause(200);
         for (const { cookie } of answers) {
@@ -93,7 +93,8 @@ describe.each(EVERYWHERE)('on %s, %s', (platform, place) => {
         });
         await stage.ask(second, 'POST', 'logout');
         expect((await stage.ask(first, 'GET', 'look')).body).toMatchObject({ user: null });
-      }
+      };
+      await Promise.all(Array.from({ length: 10 }, (_, number) => round(number)));
     },
     20_000,
   );

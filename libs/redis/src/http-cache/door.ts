@@ -39,7 +39,9 @@ interface GuardedContext {
 
 /** Nest's own name for what `@UseGuards` leaves behind. */
 const GUARDS = '__guards__';
+/** Clients choose them. */
 const MOST_URLS = 2_000;
+const LONGEST_URL = 500;
 const PLAIN = Object.freeze({ segments: [], tags: [], namesUser: false });
 
 export class Door {
@@ -74,7 +76,7 @@ export class Door {
 
   /** Remembers whose URL it is. One that was rewritten on its way may be another route's tomorrow. */
   learn({ raw, url, request }: Exchange, question: RouteQuestion): void {
-    if (raw.method !== 'GET' || raw.url !== url) return;
+    if (raw.method !== 'GET' || raw.url !== url || url.length > LONGEST_URL) return;
     const route = this.#routeOf(question, request);
     const known = this.#urls.get(url);
     if (route === undefined || known === route || (known === undefined && this.#urls.has(url))) return;
@@ -127,8 +129,9 @@ export class Door {
   /** What is to be said of the first who would not be asked, and has to be. */
   #passedBy(bystanders: readonly unknown[]): string | undefined {
     const past = this.#rules?.past ?? [];
-    const name = bystanders.map(classOf).find((one) => !past.includes(one))?.name;
-    if (name === undefined) return undefined;
+    const asked = bystanders.map(classOf).find((one) => !past.includes(one));
+    if (asked === undefined) return undefined;
+    const name = asked.name === '' ? 'a class without a name' : asked.name;
     return `${name} would not be asked; name it in answerAtDoor(app, { past: [${name}] }) if it need not be`;
   }
 
