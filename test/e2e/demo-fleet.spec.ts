@@ -162,9 +162,13 @@ describe('two processes on one Redis', () => {
   it('keep what has no time of its own as long as the environment says', async () => {
     await new Visitor(left).get('/orders');
     await new Visitor(left).post('/account/basket', { title: 'Rubaiyat' });
-    const [session] = (await admin(server.port, 'KEYS', 'print-shop:v1:session:*')) as string[];
+    const sessions = (await admin(server.port, 'KEYS', 'print-shop:v1:session:*')) as string[];
+    const lifetimes = await Promise.all(
+      sessions.map(async (key) => Number(await admin(server.port, 'TTL', key))),
+    );
+    // What a login leaves under the id of before it lives for a moment.
+    const sessionTtl = Math.max(...lifetimes);
     const orderTtl = Number(await admin(server.port, 'TTL', 'print-shop:v1:cache:default:{orders:latest}'));
-    const sessionTtl = Number(await admin(server.port, 'TTL', session ?? ''));
     expect(sessionTtl).toBeGreaterThan(1_000);
     expect(sessionTtl).toBeLessThanOrEqual(1_800);
     // 900 s, less a tenth of jitter, and an hour for `staleOnError`.
