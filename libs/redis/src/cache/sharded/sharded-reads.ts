@@ -1,5 +1,5 @@
 /**
- * Reads of one named cache on the shards: where a key is answered for now, and whether that has changed since the
+ * Reads of one named cache on the shards: which shard answers for a key, and whether that has changed since the
  * question was sent.
  */
 import type { Key } from '../../connection/index.js';
