@@ -399,6 +399,24 @@ describe('methods of every kind', () => {
     expect(error).toMatchObject({ code: 'CACHEABLE_METHOD' });
   });
 
+  it('so are two controllers of one name whose routes have a key of their own', async () => {
+    const twin = (path: string): Type => {
+      @Controller(path)
+      class Twin {
+        @Get()
+        @Cacheable({ key: () => 'all' })
+        all(): string {
+          return path;
+        }
+      }
+      return Twin;
+    };
+    const controllers = [twin('public'), twin('private')];
+    const error = await bootFailure({ imports: [await module('embedded')], controllers });
+    expect(error).toMatchObject({ code: 'CACHEABLE_METHOD' });
+    expect(error.message).toContain('Twin.all is cached in two classes of the same name');
+  });
+
   it('a context that nothing resolves is refused at boot', async () => {
     const options = { caches: { tenanted: { contexts: ['tenant'] } } };
     const error = await bootFailure({ imports: [await module('embedded', options)] });

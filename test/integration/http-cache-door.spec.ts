@@ -17,9 +17,17 @@ import {
   type INestApplication,
   type MiddlewareConsumer,
   type NestMiddleware,
+  type Type,
   type NestInterceptor,
 } from '@nestjs/common';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { RouteConstraints } from '@nestjs/platform-fastify';
+import {
+  request as send,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { answerAtDoor, Cacheable, CacheEvict, CacheInterceptor, HttpCache } from '@anbar/nestjs-redis';
 import type { RedisModuleOptions } from '../../libs/redis/src/redis.options.js';
@@ -115,7 +123,94 @@ class Whole {
   }
 }
 
+/** Chosen between by the host, which Nest does on Express and Fastify does itself. */
+const TWINS_BY_HOST: Readonly<Record<Platform, Type[]>> = {
+  express: [
+    twin({ controller: Controller({ host: 'open.example', path: 'twin' }), atDoor: true }),
+    twin({ controller: Controller({ host: 'closed.example', path: 'twin' }), guards: [UseGuards(Counting)] }),
+  ],
+  fastify: twinsBy({ host: 'open.example' }, { host: 'closed.example' }),
+};
+
+/** Chosen between by a header that no key knows. */
+const PLANS = {
+  name: 'plan',
+  storage: () => {
+    const handlers = new Map<string, never>();
+    return {
+      get: (plan: string) => handlers.get(plan) ?? null,
+      set: (plan: string, handler: never) => handlers.set(plan, handler),
+    };
+  },
+  deriveConstraint: ({ headers }: IncomingMessage) => headers['x-plan'],
+};
+
+type Constraint = Parameters<typeof RouteConstraints>[0];
+
+function twinsBy(ofOpen: Constraint, ofClosed: Constraint): Type[] {
+  return [
+    twin({ controller: Controller('twin'), atDoor: true, route: RouteConstraints(ofOpen) }),
+    twin({
+      controller: Controller('twin'),
+      guards: [UseGuards(Counting)],
+      route: RouteConstraints(ofClosed),
+    }),
+  ];
+}
+
+interface Twins {
+  readonly controller: ClassDecorator;
+  readonly atDoor?: boolean;
+  readonly guards?: readonly ClassDecorator[];
+  readonly route?: MethodDecorator;
+}
+
+/** Controllers that have class and method name in common. */
+function twin({ controller, atDoor = false, guards = [], route = () => undefined }: Twins): Type {
+  @controller
+  class Twin {
+    @Get('list')
+    @route
+    @Cacheable({ ttl: '1m', atDoor })
+    list(): object {
+      made += 1;
+      return { made };
+    }
+  }
+  for (const guard of guards) guard(Twin);
+  return Twin;
+}
+
+/** Of two routes at one URL that headers choose between, the one is answered at the door and the other's guard asked. */
+async function expectAsked(
+  { url }: Served,
+  toOpen: OutgoingHttpHeaders,
+  toClosed: OutgoingHttpHeaders,
+): Promise<void> {
+  for (let i = 0; i < 5; i += 1) {
+    expect(await statusOf(url, '/twin/list', toClosed)).toBe(200);
+    expect(await statusOf(url, '/twin/list', toOpen)).toBe(200);
+    await wait(20);
+  }
+  const before = { made, guarded };
+  await statusOf(url, '/twin/list', toOpen);
+  await statusOf(url, '/twin/list', toClosed);
+  expect({ made, guarded }).toEqual({ made: before.made, guarded: before.guarded + 1 });
+}
+
+/** With a head that `fetch` does not let through. */
+function statusOf(origin: string, path: string, headers: OutgoingHttpHeaders): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const { port, hostname: host } = new URL(origin);
+    const sent = send({ port, host, path, headers }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode));
+    });
+    sent.once('error', reject).end();
+  });
+}
+
 interface FastifyLike {
+  addConstraintStrategy(strategy: typeof PLANS): void;
   addHook(
     name: 'preHandler',
     hook: (
@@ -350,6 +445,27 @@ describe.each(PLATFORMS)('the door stays shut on %s', (platform) => {
     expect(intercepted).toBe(seen);
   });
 
+  it('for a guarded route whose class and method are called like those of one that is not', async () => {
+    const controllers = [
+      twin({ controller: Controller('open'), atDoor: true }),
+      twin({ controller: Controller('closed'), atDoor: true, guards: [UseGuards(Counting)] }),
+    ];
+    const served = await serve({ controllers }, { platform, prepare: (app) => answerAtDoor(app) });
+    await warm(served, '/open/list');
+    await warm(served, '/closed/list');
+    const asked = guarded;
+    await served.get('/closed/list');
+    expect(guarded).toBe(asked + 1);
+  });
+
+  it('for a guarded route on another host, though it is called alike and has the same path', async () => {
+    const served = await serve(
+      { controllers: TWINS_BY_HOST[platform] },
+      { platform, prepare: (app) => answerAtDoor(app) },
+    );
+    await expectAsked(served, { host: 'open.example' }, { host: 'closed.example' });
+  });
+
   it('for all routes, when a guard stands before the whole application', async () => {
     const served = await open({ platform }, (app) => {
       app.useGlobalGuards(new Counting());
@@ -432,4 +548,35 @@ it('is refused for whole controllers, too', () => {
   expect(() => HttpCache({ atDoor: true, by: 'user' })).toThrow(
     expect.objectContaining({ code: 'INVALID_CACHE_OPTIONS' }),
   );
+});
+
+it('what stands behind one constraint of Fastify is not answered behind another', async () => {
+  const served = await serve(
+    { controllers: twinsBy({ plan: 'open' }, { plan: 'closed' }) },
+    {
+      platform: 'fastify',
+      prepare: (app) => (app.getHttpAdapter().getInstance() as FastifyLike).addConstraintStrategy(PLANS),
+    },
+  );
+  const texts: string[] = [];
+  for (const plan of ['closed', 'open', 'closed', 'open']) {
+    texts.push((await served.get('/twin/list', { 'x-plan': plan })).text);
+    await wait(20);
+  }
+  expect(texts.slice(2)).toEqual(texts.slice(0, 2));
+  expect(texts[0]).not.toBe(texts[1]);
+});
+
+it('the door stays shut for a guarded route that Fastify chooses by a header of its own', async () => {
+  const served = await serve(
+    { controllers: twinsBy({ plan: 'open' }, { plan: 'closed' }) },
+    {
+      platform: 'fastify',
+      prepare: (app) => {
+        (app.getHttpAdapter().getInstance() as FastifyLike).addConstraintStrategy(PLANS);
+        answerAtDoor(app);
+      },
+    },
+  );
+  await expectAsked(served, { 'x-plan': 'open' }, { 'x-plan': 'closed' });
 });

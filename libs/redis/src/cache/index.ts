@@ -43,7 +43,13 @@ export {
   type RouteCacheOptions,
 } from './cacheable/cacheable.options.js';
 export { argumentsKey, bounded } from './cacheable/cacheable-key.js';
-export type { CachedRoute, RouteAnswers, RouteContext, RouteQuestion } from './cacheable/cacheable-route.js';
+export {
+  routeName,
+  type CachedRoute,
+  type RouteAnswers,
+  type RouteContext,
+  type RouteQuestion,
+} from './cacheable/cacheable-route.js';
 export {
   Cacheables,
   ContextCache,

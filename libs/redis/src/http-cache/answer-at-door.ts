@@ -4,7 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Cacheables } from '../cache/index.js';
-import type { Bystander } from './door.js';
+import type { Bystander, Door } from './door.js';
+import { PLATFORM_ROUTE } from './fastify-exchange.js';
 import { InvalidHttpCacheOptionsError } from './http-cache.options.js';
 import { HttpAnswers } from './route-answers.js';
 
@@ -23,12 +24,18 @@ interface DoorApplication {
   use(middleware: (request: IncomingMessage, response: ServerResponse, next: () => void) => void): unknown;
 }
 
+type Hook = (request: object, reply: object, payload: unknown, done: () => void) => void;
+
 /** What of Fastify is used here. */
 interface FastifyLike {
-  addHook(
-    name: 'preParsing',
-    hook: (request: object, reply: object, payload: unknown, done: () => void) => void,
-  ): unknown;
+  addHook(name: 'onRoute', hook: (route: FastifyRoute) => void): unknown;
+}
+
+/** A route of Fastify, before it is made. */
+interface FastifyRoute {
+  readonly method: string | readonly string[];
+  config?: object | undefined;
+  preParsing?: Hook | Hook[] | undefined;
 }
 
 /** Middleware of a module, and for which paths. */
@@ -76,15 +83,26 @@ export function answerAtDoor(app: DoorApplication, { past = [] }: DoorOptions = 
     hasVersionsBesideUrl: () => (config.getVersioning()?.type ?? URI) !== URI,
   });
   if (onFastify) {
-    // Behind all of `onRequest`, where versions of Nest disagree about what comes first.
-    (adapter.getInstance() as FastifyLike).addHook('preParsing', (request, reply, _payload, done) => {
-      if (!routes.door.answer(request, reply)) done();
-    });
+    (adapter.getInstance() as FastifyLike).addHook('onRoute', (route) => standBefore(route, routes.door));
   } else {
     app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
       if (!routes.door.answer(request, response)) next();
     });
   }
+}
+
+/**
+ * Fastify tells routes apart by more than the URL: each has a mark of its own, by which the door knows where a request
+ * would go. It stands behind all of `onRequest`, where versions of Nest disagree about what comes first.
+ */
+function standBefore(route: FastifyRoute, door: Door): void {
+  if (![route.method].flat().includes('GET')) return;
+  const mark = {};
+  const hook: Hook = (request, reply, _payload, done) => {
+    if (!door.answer(request, reply, mark)) done();
+  };
+  route.config = { ...route.config, [PLATFORM_ROUTE]: mark };
+  route.preParsing = [route.preParsing ?? [], hook].flat();
 }
 
 function mountedFor(url: string, configurations: ReadonlyMap<string, Iterable<Mounted>>): readonly unknown[] {

@@ -51,6 +51,12 @@ export interface Home {
   readonly personal: boolean;
 }
 
+/** What the head of a request says about itself: where it came in, and what its headers are about. */
+export interface Arrival {
+  readonly origin: string;
+  readonly subjects: Subjects;
+}
+
 export type Verdict = { readonly refusal: Refusal } | { readonly home: Home };
 
 const ANONYMOUS = 'anonymous';
@@ -69,9 +75,12 @@ export class AnswerPolicy {
     this.#telling = new TellingHeaders(settings.credentialHeaders);
   }
 
-  judge(exchange: Exchange, question: CachedRoute): Verdict {
-    const { headers } = exchange.raw;
-    const subjects = this.#telling.of(headers);
+  arrivalOf(exchange: Exchange): Arrival {
+    const subjects = this.#telling.of(exchange.raw.headers);
+    return { subjects, origin: this.#origins.of(exchange, saysSomething(subjects, 'origin')) };
+  }
+
+  judge(exchange: Exchange, question: CachedRoute, { origin, subjects }: Arrival): Verdict {
     if (saysSomething(subjects, 'override')) return { refusal: 'override-header' };
     if (saysSomething(subjects, 'precondition')) return { refusal: 'precondition' };
     const context = contextOf(exchange, question);
@@ -83,7 +92,6 @@ export class AnswerPolicy {
     const asked =
       query === undefined ? { url: exchange.url, others: false } : onlyParameters(exchange.url, query);
     const target = question.key === undefined ? [this.#targets.of(asked.url)] : partsOf(question.key);
-    const origin = this.#origins.of(exchange, saysSomething(subjects, 'origin'));
     const key = [...context.segments, 'http', question.route, origin, ...target];
     if (vary.length > 0)
       key.push(
@@ -93,7 +101,8 @@ export class AnswerPolicy {
         ),
       );
     if (who.principal !== undefined) key.push('by', ...who.principal);
-    const noStore = saysSomething(subjects, 'directives') && requestDirectives(headers).has('no-store');
+    const noStore =
+      saysSomething(subjects, 'directives') && requestDirectives(exchange.raw.headers).has('no-store');
     const readOnly = noStore ? 'request-no-store' : asked.others ? 'unlisted-query' : undefined;
     const personal = who.principal !== undefined || context.namesUser;
     return { home: { key, tags: context.tags, readOnly, personal } };

@@ -10,14 +10,13 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { from, lastValueFrom, type Observable } from 'rxjs';
-import { Cacheables, isCachedRoute, loadOptionsOf, type LoadOptions } from '../cache/index.js';
+import { Cacheables, isCachedRoute, loadOptionsOf, routeName, type LoadOptions } from '../cache/index.js';
 import { HTTP_CACHE, type HttpCacheRoute } from './http-cache.decorator.js';
 
 /** Nest's own names for routes that answer in another way than by what they return. */
 const OTHER_ANSWERS = ['__sse__', '__redirect__', '__renderTemplate__'] as const;
 const ROUTE_ARGS = '__routeArguments__';
 const PASSTHROUGH = '__responsePassthrough__';
-const VERSION = '__version__';
 
 interface Plan {
   readonly route: string;
@@ -79,9 +78,8 @@ function planOf(
     Reflect.getMetadata(HTTP_CACHE, type) ??
     {}) as HttpCacheRoute | false;
   if (options === false) return false;
-  const version: unknown = Reflect.getMetadata(VERSION, handler) ?? Reflect.getMetadata(VERSION, type);
-  const suffix = version === undefined ? '' : `@${[version].flat().map(String).join('+')}`;
-  return { route: `${type.name}.${handler.name}${suffix}`, options, load: loadOptionsOf(options) };
+  const route = routeName(`${type.name}.${handler.name}`, type, handler);
+  return { route, options, load: loadOptionsOf(options) };
 }
 
 function answersItself(type: object, name: string): boolean {

@@ -4,7 +4,7 @@
  * could have a say in the answer, the door stays shut and the log says why.
  */
 import type { CachedRoute, RouteQuestion } from '../cache/index.js';
-import type { AnswerPolicy, Home } from './answer-policy.js';
+import type { AnswerPolicy, Arrival, Home } from './answer-policy.js';
 import type { Exchange } from './exchange.js';
 import { exchangeOf } from './platform-exchange.js';
 import { isStoredAnswer } from './stored-answer.js';
@@ -41,14 +41,22 @@ interface GuardedContext {
 const GUARDS = '__guards__';
 /** Clients choose them. */
 const MOST_URLS = 2_000;
+const MOST_ORIGINS = 20;
 const LONGEST_URL = 500;
 const PLAIN = Object.freeze({ segments: [], tags: [], namesUser: false });
 
+/** A way in: by one URL, at one origin, through one route of the platform. */
+interface Way {
+  readonly route: CachedRoute;
+  readonly platformRoute: unknown;
+}
+
 export class Door {
   readonly #parts: DoorParts;
-  /** Undefined for those that have to be answered the long way. */
-  readonly #routes = new Map<string, CachedRoute | undefined>();
-  readonly #urls = new Map<string, CachedRoute | undefined>();
+  /** By class and handler, for names are not unique. Undefined for those that have to be answered the long way. */
+  readonly #routes = new WeakMap<object, WeakMap<object, CachedRoute | undefined>>();
+  /** By URL and origin. Undefined where it is not clear, or not allowed, what a request would come to. */
+  readonly #ways = new Map<string, Map<string, Way | undefined>>();
   readonly #told = new Set<string>();
   #rules: DoorRules | undefined;
 
@@ -60,31 +68,54 @@ export class Door {
     this.#rules = rules;
   }
 
-  /** Before anything of a route has run: sends what this process holds. @returns whether it has */
-  answer(request: object, response: object): boolean {
+  /**
+   * Before anything of a route has run: sends what this process holds. `platformRoute` is where the platform would take
+   * the request, if it knows by then.
+   * @returns whether it has
+   */
+  answer(request: object, response: object, platformRoute?: unknown): boolean {
     const exchange = exchangeOf(request, response);
     const { raw, url } = exchange;
-    const question = raw.method === 'GET' && raw.url === url ? this.#urls.get(url) : undefined;
-    if (question === undefined || this.#parts.isLeftAside(exchange)) return false;
-    const home = this.#homeOf(exchange, question);
+    const ways = raw.method === 'GET' && raw.url === url ? this.#ways.get(url) : undefined;
+    if (ways === undefined || this.#parts.isLeftAside(exchange)) return false;
+    const { policy, replies } = this.#parts;
+    const arrival = policy.arrivalOf(exchange);
+    const way = ways.get(arrival.origin);
+    if (way === undefined || way.platformRoute !== platformRoute) return false;
+    const { route: question } = way;
+    const home = this.#homeOf(exchange, question, arrival);
     const found: unknown = home === undefined ? undefined : question.cache.held(home.key);
     if (home === undefined || !isStoredAnswer(found)) return false;
-    const { replies } = this.#parts;
     exchange.send(replies.of({ exchange, question, home, route: replies.routeOf(question) }, found, 'l1'));
     return true;
   }
 
   /** Remembers whose URL it is. One that was rewritten on its way may be another route's tomorrow. */
-  learn({ raw, url, request }: Exchange, question: RouteQuestion): void {
+  learn(exchange: Exchange, question: RouteQuestion, { origin }: Arrival): void {
+    const { raw, url, request, platformRoute } = exchange;
     if (raw.method !== 'GET' || raw.url !== url || url.length > LONGEST_URL) return;
     const route = this.#routeOf(question, request);
-    const known = this.#urls.get(url);
-    if (route === undefined || known === route || (known === undefined && this.#urls.has(url))) return;
-    if (this.#urls.size >= MOST_URLS) {
-      const [oldest] = this.#urls.keys();
-      if (oldest !== undefined) this.#urls.delete(oldest);
+    const known = this.#ways.get(url);
+    const way = known?.get(origin);
+    if (way !== undefined) {
+      if (way.route === route && way.platformRoute === platformRoute) return;
+      known?.set(origin, undefined);
+      this.#tell(
+        question.route,
+        'another route answers at one of its URLs, and what chooses is not known there',
+      );
+      return;
     }
-    this.#urls.set(url, this.#isPassable(url, route) ? route : undefined);
+    if (known?.has(origin) === true) return;
+    const ways = known ?? new Map<string, Way | undefined>();
+    makeRoom(ways, MOST_ORIGINS);
+    ways.set(
+      origin,
+      route !== undefined && this.#isPassable(url, route) ? { route, platformRoute } : undefined,
+    );
+    if (known !== undefined) return;
+    makeRoom(this.#ways, MOST_URLS);
+    this.#ways.set(url, ways);
   }
 
   #isPassable(url: string, { route }: CachedRoute): boolean {
@@ -93,9 +124,9 @@ export class Door {
     return obstacle === undefined;
   }
 
-  #homeOf(exchange: Exchange, question: CachedRoute): Home | undefined {
+  #homeOf(exchange: Exchange, question: CachedRoute, arrival: Arrival): Home | undefined {
     try {
-      const verdict = this.#parts.policy.judge(exchange, question);
+      const verdict = this.#parts.policy.judge(exchange, question, arrival);
       return 'refusal' in verdict || verdict.home.readOnly !== undefined ? undefined : verdict.home;
     } catch {
       // A principal that only guards make known, say: whatever it is, it is told in its place.
@@ -104,15 +135,18 @@ export class Door {
   }
 
   #routeOf(question: RouteQuestion, request: object): CachedRoute | undefined {
+    const context = question.context as GuardedContext;
+    const handler = context.getHandler();
+    const ofClass = this.#routes.get(context.getClass()) ?? new WeakMap<object, CachedRoute | undefined>();
+    if (ofClass.has(handler)) return ofClass.get(handler);
     const { route, cache, options, load } = question;
-    if (this.#routes.has(route)) return this.#routes.get(route);
     const obstacle = this.#obstacleOf(question, request);
     if (obstacle !== undefined) this.#tell(route, obstacle);
     const known =
       obstacle === undefined
         ? { route, cache, options, load, key: undefined, within: () => PLAIN }
         : undefined;
-    this.#routes.set(route, known);
+    this.#routes.set(context.getClass(), ofClass.set(handler, known));
     return known;
   }
 
@@ -142,6 +176,13 @@ export class Door {
     this.#told.add(line);
     this.#parts.warn(line);
   }
+}
+
+/** The oldest leaves. */
+function makeRoom(known: Map<string, unknown>, most: number): void {
+  if (known.size < most) return;
+  const [oldest] = known.keys();
+  if (oldest !== undefined) known.delete(oldest);
 }
 
 function guardsOn(target: object): readonly unknown[] {

@@ -34,6 +34,8 @@ export interface Exchange {
   readonly method: string;
   /** Path and query as they came. */
   readonly url: string;
+  /** Which of its routes the platform has chosen. Undefined on Express, where routes are tried one after the other. */
+  readonly platformRoute: unknown;
   /** Of the answer so far. */
   readonly status: number;
   /** The client has left before it was answered. */

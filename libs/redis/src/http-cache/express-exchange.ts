@@ -14,6 +14,7 @@ const NOT_MODIFIED = 304;
 
 export class ExpressExchange implements Exchange {
   readonly raw: IncomingMessage;
+  readonly platformRoute = undefined;
   readonly #response: ExpressResponse;
   /** Of the whole answer, when Express has made a 304 of it. */
   #type: OutgoingHttpHeader | undefined;

@@ -16,6 +16,8 @@ interface FastifyReply {
   serialize(body: unknown): unknown;
 }
 
+/** Under which a route's own mark stands in its `config`. */
+export const PLATFORM_ROUTE = Symbol('anbar:route');
 const NOT_MODIFIED = 304;
 
 export function isFastify(response: object): boolean {
@@ -40,6 +42,12 @@ export class FastifyExchange implements Exchange {
   get url(): string {
     const original: unknown = Reflect.get(this.request, 'originalUrl');
     return typeof original === 'string' ? original : (this.raw.url ?? '');
+  }
+
+  get platformRoute(): unknown {
+    const { routeOptions } = this.request as { readonly routeOptions?: { readonly config?: unknown } };
+    const config = routeOptions?.config as { readonly [PLATFORM_ROUTE]?: unknown } | undefined;
+    return config?.[PLATFORM_ROUTE];
   }
 
   get status(): number {

@@ -110,12 +110,13 @@ export class HttpAnswers implements RouteAnswers {
     const exchange = exchangeOf(request, response);
     const { method } = exchange;
     if (method !== 'GET' && method !== 'HEAD') return question.run();
-    const verdict = this.#policy.judge(exchange, question);
+    const arrival = this.#policy.arrivalOf(exchange);
+    const verdict = this.#policy.judge(exchange, question, arrival);
     if ('refusal' in verdict) return this.#bypass(exchange, question, verdict.refusal);
     const asked = { exchange, question, home: verdict.home, route: this.#replies.routeOf(question) };
     const refresh = this.#refreshes.get(exchange.raw);
     if (refresh !== undefined) return this.#refreshed(asked, refresh);
-    if (question.options.atDoor === true) this.door.learn(exchange, question);
+    if (question.options.atDoor === true) this.door.learn(exchange, question, arrival);
     const wishes = this.#wishesOf(exchange);
     if (wishes?.revalidate === true && !wishes.only) return this.#renewed(asked);
     if (wishes !== undefined || method === 'HEAD' || verdict.home.readOnly !== undefined) {

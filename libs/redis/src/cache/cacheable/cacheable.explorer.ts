@@ -13,11 +13,11 @@ import {
   type Constructor,
 } from './cacheable-binding.js';
 import { CacheableMethodError } from './cacheable.errors.js';
-import { RouteCall } from './cacheable-route.js';
+import { RouteCall, routeName } from './cacheable-route.js';
 import { Cacheables } from './cacheables.js';
 
 /** Nest's own names for what its decorators leave behind; it exports none of them. */
-const ROUTE = { path: 'path', method: 'method', args: '__routeArguments__', version: '__version__' } as const;
+const ROUTE = { path: 'path', method: 'method', args: '__routeArguments__' } as const;
 const PASSTHROUGH = '__responsePassthrough__';
 const OTHER_ANSWERS = {
   '@Sse': '__sse__',
@@ -87,8 +87,11 @@ export class CacheableExplorer implements OnModuleInit {
     if (controller && metadataOf(type, method, ROUTE.path) !== undefined) {
       if (method.kind === 'CachePut')
         throw refused(label, 'is a route, and @CachePut keeps results of methods');
-      if (method.kind === 'Cacheable') prepareRoute(method, type, label);
-      else method.handlers.add(type);
+      if (method.kind === 'Cacheable') {
+        prepareRoute(method, type, label);
+        // Otherwise the URL tells them apart.
+        if (!method.defaultKey) this.#claim(method.routes.get(type) ?? label, method, type);
+      } else method.handlers.add(type);
       return;
     }
     if (HANDLERS.some((key) => metadataOf(type, method, key) !== undefined)) method.handlers.add(type);
@@ -143,18 +146,15 @@ function prepareRoute(method: CachedMethod, type: Constructor, label: string): v
   }
   const index = 1 + Math.max(-1, ...Object.values(args).map((arg) => arg.index));
   AskForCall()(prototypeOf(type), method.name, index);
-  method.routes.set(type, routeName(method, type, label));
+  method.routes.set(type, routeName(label, type, handlerOf(type, method) as object));
 }
 
-/** Versions of a route may share path, class name and method name. */
-function routeName(method: CachedMethod, type: Constructor, label: string): string {
-  const version: unknown =
-    metadataOf(type, method, ROUTE.version) ?? Reflect.getMetadata(ROUTE.version, type);
-  return version === undefined ? label : `${label}@${[version].flat().map(String).join('+')}`;
+function handlerOf(type: Constructor, { name }: CachedMethod): unknown {
+  return Reflect.get(prototypeOf(type), name);
 }
 
-function metadataOf(type: Constructor, { name }: CachedMethod, key: string): unknown {
-  const handler: unknown = Reflect.get(prototypeOf(type), name);
+function metadataOf(type: Constructor, method: CachedMethod, key: string): unknown {
+  const handler = handlerOf(type, method);
   return typeof handler === 'function' ? Reflect.getMetadata(key, handler) : undefined;
 }
 
