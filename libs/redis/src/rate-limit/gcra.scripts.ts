@@ -1,7 +1,8 @@
 /**
  * The step of the limiter for what is by far asked most: limits by GCRA with nothing beside, in groups that are
- * charged whole or not at all. The same as `takeScript` on them, in half of the server's time: it answers with one
- * number for each, from which the rest follows. A key that many ask for at once is read and written once per call.
+ * charged whole or not at all. The same as `takeScript` on them, in less than half of the server's time: it reads all
+ * keys at once and answers with one number for each, from which the rest follows. A key that many ask for at once is
+ * written once per call.
  */
 import { defineScript, replyItems } from '../connection/index.js';
 import type { Standing } from './algorithm.js';
@@ -34,40 +35,39 @@ export const gcraScript = defineScript({
 local floor, ceil, format, match = math.floor, math.ceil, string.format, string.match
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local count = tonumber(ARGV[1])
-local units, tolerances = {}, {}
-for d = 1, count do
-  units[d] = tonumber(ARGV[2 * d])
-  tolerances[d] = units[d] * tonumber(ARGV[2 * d + 1])
+local held = redis.call('MGET', unpack(KEYS))
+local items = 2 * tonumber(ARGV[1]) + 1
+local charges, tolerances, goesOn = {}, {}, {}
+local function learn(word)
+  local number = tonumber(word)
+  local at = 2 * floor(number % ${PER_COST} / 2)
+  local unit = tonumber(ARGV[at])
+  charges[word] = unit * floor(number / ${PER_COST})
+  tolerances[word] = unit * tonumber(ARGV[at + 1])
+  goesOn[word] = number % 2 == 1
+  return charges[word]
 end
-local items, out, i, n = 2 * count + 1, {now}, 1, #KEYS
-local seen, charged = {}, {}
-local function ahead(key)
-  local reset = seen[key]
+local seen, charged, out, i, n = {}, {}, {now}, 1, #KEYS
+local function ahead(i)
+  local reset = seen[KEYS[i]]
   if reset then return reset end
-  reset = 0
-  local found = redis.pcall('GET', key)
-  if type(found) == 'string' and #found <= 16 and match(found, '^%d+$') then
+  local found = held[i]
+  if found and #found <= 16 and match(found, '^%d+$') then
     local full = tonumber(found)
-    if full > now then reset = full - now end
+    if full > now then return full - now end
   end
-  seen[key] = reset
-  return reset
+  return 0
 end
 local function save(key, reset)
-  if not charged[key] then
-    charged[key] = true
-    charged[#charged + 1] = key
-  end
+  if not seen[key] then charged[#charged + 1] = key end
   seen[key] = reset
 end
 while i <= n do
-  local word = tonumber(ARGV[items + i])
-  local d = floor(word % ${PER_COST} / 2)
-  local charge = units[d] * floor(word / ${PER_COST})
-  if word % 2 == 0 then
-    local reset = ahead(KEYS[i])
-    if reset + charge > tolerances[d] then
+  local word = ARGV[items + i]
+  local charge = charges[word] or learn(word)
+  if not goesOn[word] then
+    local reset = ahead(i)
+    if reset + charge > tolerances[word] then
       out[i + 1] = -1 - reset
     else
       if charge > 0 then save(KEYS[i], reset + charge) end
@@ -75,22 +75,20 @@ while i <= n do
     end
     i = i + 1
   else
-    local charges, from, pass = {}, i, true
-    while true do
-      local reset = ahead(KEYS[i])
-      out[i + 1] = reset
-      charges[i] = charge
-      if reset + charge > tolerances[d] then pass = false end
+    local from, pass, more = i, true, true
+    while more do
+      word = ARGV[items + i]
+      charge = charges[word] or learn(word)
+      more = goesOn[word]
+      out[i + 1] = ahead(i)
+      if out[i + 1] + charge > tolerances[word] then pass = false end
       i = i + 1
-      if word % 2 == 0 then break end
-      word = tonumber(ARGV[items + i])
-      d = floor(word % ${PER_COST} / 2)
-      charge = units[d] * floor(word / ${PER_COST})
     end
     for j = from, i - 1 do
       if pass then
-        out[j + 1] = out[j + 1] + charges[j]
-        if charges[j] > 0 then save(KEYS[j], out[j + 1]) end
+        charge = charges[ARGV[items + j]]
+        out[j + 1] = out[j + 1] + charge
+        if charge > 0 then save(KEYS[j], out[j + 1]) end
       else
         out[j + 1] = -1 - out[j + 1]
       end
