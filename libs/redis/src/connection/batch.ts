@@ -28,22 +28,32 @@ const MAX_MERGED_KEYS = 256;
 export class Entry {
   readonly requests: readonly Request[];
   readonly merged: boolean;
+  readonly args: Request['args'];
+  /** Where the answer to each request stands, when several ask for the same. */
+  readonly #places: readonly number[] | undefined;
   #value: RawReply = undefined;
   #failure: Failure | undefined;
 
   constructor(requests: readonly Request[], merged: boolean) {
     this.requests = requests;
     this.merged = merged;
+    if (!merged) {
+      this.args = requests[0]?.args ?? [];
+      return;
+    }
+    const places = new Map<Request['args'][number], number>();
+    for (const { args } of requests) {
+      const key = args[0] ?? '';
+      if (!places.has(key)) places.set(key, places.size);
+    }
+    this.args = [...places.keys()];
+    if (places.size < requests.length) {
+      this.#places = requests.map(({ args }) => places.get(args[0] ?? '') ?? 0);
+    }
   }
 
   get name(): string {
     return this.merged ? 'MGET' : (this.requests[0]?.name ?? '');
-  }
-
-  get args(): Request['args'] {
-    return this.merged
-      ? this.requests.map((request) => request.args[0] ?? '')
-      : (this.requests[0]?.args ?? []);
   }
 
   get asking(): boolean {
@@ -76,17 +86,21 @@ export class Entry {
    */
   #deliverMerged(): readonly Request[] {
     const values = this.#value;
-    if (!Array.isArray(values) || values.length !== this.requests.length) {
+    if (!Array.isArray(values) || values.length !== this.args.length) {
       const failure = replyMismatch('a merged read answered with the wrong number of values');
       for (const request of this.requests) fail(request, failure);
       return NOBODY;
     }
     let unclear: Request[] | undefined;
-    for (let i = 0; i < values.length; i += 1) {
+    const places = this.#places;
+    for (let i = 0; i < this.requests.length; i += 1) {
       const request = this.requests[i];
       if (request === undefined || request.settled) continue;
-      const value = values[i];
+      const value = values[places?.[i] ?? i];
       if (value === null && !request.anyType) (unclear ??= []).push(request);
+      // Whoever is handed bytes may change them.
+      else if (places !== undefined && request.bytes && Buffer.isBuffer(value))
+        request.owner.replied(request, Buffer.from(value));
       else request.owner.replied(request, toReply(value, request.bytes));
     }
     return unclear ?? NOBODY;

@@ -94,6 +94,29 @@ export const batches: readonly ContractCase<RedisClient>[] = [
     },
   },
   {
+    name: 'of several who ask for one key in one turn each has an answer of its own',
+    async run(client, { key }) {
+      const [k, none, list] = [key('{t}:k'), key('{t}:none'), key('{t}:list')];
+      await client.command('SET', [k, 'value']);
+      await client.command('RPUSH', [list, 'a']);
+      const bytes = (): Promise<unknown> => client.command('GET', [k], { reply: 'bytes' });
+      const refused = (): Promise<unknown> => client.command('GET', [list]).catch(kindOf);
+      const [first, text, second, ...others] = await Promise.all([
+        bytes(),
+        client.command('GET', [k]),
+        bytes(),
+        client.command('GET', [none]),
+        refused(),
+        client.command('GET', [none]),
+        refused(),
+      ]);
+      assert.ok(Buffer.isBuffer(first));
+      first.fill(0);
+      assert.deepEqual([text, second], ['value', Buffer.from('value')]);
+      assert.deepEqual(others, [null, 'WRONGTYPE', null, 'WRONGTYPE']);
+    },
+  },
+  {
     name: 'writes to one key take effect in the order of the calls, awaited or not',
     async run(client, { key }) {
       const calls = Array.from({ length: 200 }, (_, i) => client.command('RPUSH', [key('list'), i]));
@@ -134,7 +157,10 @@ export const batches: readonly ContractCase<RedisClient>[] = [
 ];
 
 function outline(result: PipelineResult): unknown {
-  if (result.ok) return result.value;
-  const kind: unknown = Reflect.get(result.error, 'kind');
-  return kind ?? Reflect.get(result.error, 'code');
+  return result.ok ? result.value : kindOf(result.error);
+}
+
+function kindOf(error: object): unknown {
+  const kind: unknown = Reflect.get(error, 'kind');
+  return kind ?? Reflect.get(error, 'code');
 }
