@@ -52,8 +52,9 @@ export function forwardStatus(reason: string, more = ''): string {
   return `${CACHE}; fwd=${reason}${more}`;
 }
 
-/** Behind what servers nearer to the origin have said. */
-export function appendStatus(exchange: Exchange, status: string): void {
+/** That it is no hit, and why; behind what servers nearer to the origin have said. */
+export function mark(exchange: Exchange, word: 'MISS' | 'BYPASS', status: string): void {
+  exchange.setHeader('x-cache', word);
   const before = textOf(exchange.answered('cache-status'));
   exchange.setHeader('cache-status', before === '' ? status : `${before}, ${status}`);
 }

@@ -6,32 +6,19 @@ import type { IncomingMessage } from 'node:http';
 import type { CacheOutcome, LoadOptions, RouteAnswers, RouteQuestion } from '../cache/index.js';
 import { parseDuration, systemClock, type Clock } from '../core/index.js';
 import { Targets } from './answer-key.js';
-import {
-  AnswerPolicy,
-  exception,
-  HINTS,
-  textOf,
-  undeclaredVary,
-  type Home,
-  type Refusal,
-} from './answer-policy.js';
+import { AnswerPolicy, type Home, type Refusal } from './answer-policy.js';
 import { requestDirectives, wishesOf, type Wishes } from './cache-control.js';
-import { appendStatus, cacheControl, forwardStatus, mergedVary, type RouteHeaders } from './cache-headers.js';
+import { forwardStatus, mark, type RouteHeaders } from './cache-headers.js';
 import { Door } from './door.js';
 import { partsOf, type Exchange } from './exchange.js';
+import { HandlerRuns, type Asked } from './handler-run.js';
 import type { ResolvedHttpCache } from './http-cache.options.js';
 import { exchangeOf } from './platform-exchange.js';
-import { clientGone, errorOf, failureOf, isClientGone, isServerError } from './route-failure.js';
+import { RefusalLog } from './refusal-log.js';
+import { errorOf, isClientGone, isServerError } from './route-failure.js';
 import { repeat, type Dispatch } from './shadow-request.js';
-import {
-  BODY_HEADERS,
-  etagOf,
-  isStoredAnswer,
-  storedAnswer,
-  type Sent,
-  type StoredAnswer,
-} from './stored-answer.js';
-import { StoredReplies, type Told } from './stored-reply.js';
+import { isStoredAnswer, type StoredAnswer } from './stored-answer.js';
+import { StoredReplies } from './stored-reply.js';
 
 export interface HttpAnswersParts {
   readonly settings: ResolvedHttpCache;
@@ -39,11 +26,6 @@ export interface HttpAnswersParts {
   readonly dispatch: Dispatch;
   readonly warn?: ((message: string) => void) | undefined;
   readonly clock?: Clock | undefined;
-}
-
-/** One request for one answer. */
-interface Asked extends Told {
-  readonly question: RouteQuestion;
 }
 
 /** The handler has been started for this request: what it returns is for Nest. */
@@ -58,16 +40,6 @@ interface Run {
   tellLead: ((lead: Lead) => void) | undefined;
 }
 
-/** What is known of an answer before its bytes are written. */
-interface Captured {
-  readonly sent: Sent;
-  /** `Vary` before the handler ran. */
-  readonly varied: string;
-  readonly forwarded: string;
-  /** What the route's `unless` has said of the result. */
-  readonly excepted: Refusal | undefined;
-}
-
 type Keep = (answer: StoredAnswer | undefined) => void;
 
 const GATEWAY_TIMEOUT = 504;
@@ -80,25 +52,27 @@ export class HttpAnswers implements RouteAnswers {
   readonly door: Door;
   readonly #settings: ResolvedHttpCache;
   readonly #dispatch: Dispatch;
-  readonly #warn: (message: string) => void;
   readonly #clock: Clock;
   readonly #policy: AnswerPolicy;
   readonly #replies: StoredReplies;
-  readonly #told = new Set<string>();
+  readonly #refusals: RefusalLog;
+  readonly #runs: HandlerRuns;
   /** Requests that were made here, to refresh an answer. */
   readonly #refreshes = new WeakMap<IncomingMessage, { keep: Keep; fail: (error: unknown) => void }>();
 
   constructor(parts: HttpAnswersParts) {
     this.#settings = parts.settings;
     this.#dispatch = parts.dispatch;
-    this.#warn = parts.warn ?? (() => undefined);
+    const { warn = () => undefined } = parts;
     this.#clock = parts.clock ?? systemClock;
     this.#policy = new AnswerPolicy(parts.settings, new Targets());
     this.#replies = new StoredReplies(this.#clock);
+    this.#refusals = new RefusalLog(this.#replies, warn);
+    this.#runs = new HandlerRuns({ policy: this.#policy, refusals: this.#refusals, clock: this.#clock });
     this.door = new Door({
       policy: this.#policy,
       replies: this.#replies,
-      warn: this.#warn,
+      warn,
       isLeftAside: (exchange) => this.#wishesOf(exchange) !== undefined || this.#refreshes.has(exchange.raw),
     });
   }
@@ -134,7 +108,7 @@ export class HttpAnswers implements RouteAnswers {
     const loader = (): Promise<StoredAnswer | undefined> => {
       // Answered already: this is a load behind the readers, and has no response of its own to write.
       if (run.outcome !== undefined) return this.#again(asked);
-      const made = this.#make(asked);
+      const made = this.#runs.make(asked);
       run.lead = { value: made.value };
       run.tellLead?.(run.lead);
       return made.answer;
@@ -204,11 +178,7 @@ export class HttpAnswers implements RouteAnswers {
       return found === undefined ? this.#storedOrMade(asked) : this.#renewed(asked);
     }
     // HEAD, and requests that may not leave a trace: the handler answers, and nothing is stored.
-    this.#mark(
-      exchange,
-      'MISS',
-      forwardStatus(exchange.method === 'HEAD' ? 'method' : 'uri-miss', reason(home)),
-    );
+    mark(exchange, 'MISS', forwardStatus(exchange.method === 'HEAD' ? 'method' : 'uri-miss', reason(home)));
     return question.run();
   }
 
@@ -228,7 +198,7 @@ export class HttpAnswers implements RouteAnswers {
   /** The client insists, and may: the handler runs, and its answer replaces the stored one. */
   #renewed(asked: Asked): unknown {
     const { question, home } = asked;
-    const made = this.#make(asked, 'request');
+    const made = this.#runs.make(asked, 'request');
     made.answer
       .then((answer) => {
         if (answer === undefined || home.readOnly !== undefined) return NOTHING;
@@ -244,7 +214,7 @@ export class HttpAnswers implements RouteAnswers {
 
   /** A request of our own, made to refresh an answer. */
   #refreshed(asked: Asked, refresh: { keep: Keep; fail: (error: unknown) => void }): unknown {
-    const made = this.#make(asked);
+    const made = this.#runs.make(asked);
     made.answer.then(refresh.keep, refresh.fail);
     return made.value;
   }
@@ -261,116 +231,13 @@ export class HttpAnswers implements RouteAnswers {
     });
   }
 
-  // -- the handler ------------------------------------------------------------------------------------------
-
-  /** Runs the handler. `answer` is what was sent in the end, if it may be stored; it fails when the handler fails. */
-  #make(
-    asked: Asked,
-    forwarded = 'uri-miss',
-  ): { readonly value: Promise<unknown>; readonly answer: Promise<StoredAnswer | undefined> } {
-    const { exchange, question } = asked;
-    let value: Promise<unknown> = Promise.resolve();
-    const answer = new Promise<StoredAnswer | undefined>((resolve, reject) => {
-      const varied = textOf(exchange.answered('vary'));
-      let known = false;
-      let excepted: Refusal | undefined;
-      this.#mark(exchange, 'MISS', forwardStatus(forwarded, '; detail=not-stored'));
-      const streamed = (): void => {
-        if (known) return;
-        known = true;
-        this.#tell(question.route, 'stream');
-        resolve(NOTHING);
-      };
-      exchange.capture({
-        streamed,
-        sent: (sent) => {
-          known = true;
-          return this.#captured(asked, { sent, varied, forwarded, excepted }, resolve);
-        },
-      });
-      value = started(async () => {
-        const result = await question.run();
-        excepted = exception(question, result);
-        return result;
-      });
-      value.catch((error: unknown) => {
-        // An error below 500 is an answer: it is captured as such, and may be stored if the route says so.
-        if (isServerError(error)) reject(exchange.abandoned ? clientGone(error) : failureOf(error));
-      });
-      exchange.onClose(() => {
-        void value.then(ended, ended);
-      });
-      const ended = (): void => {
-        // Sent past Nest, or never: the handler is done and so is the connection.
-        this.#clock.turn(() => {
-          streamed();
-          resolve(NOTHING);
-        });
-      };
-    });
-    answer.catch(() => undefined);
-    return { value, answer };
-  }
-
-  /** Before the bytes are written: their tag, and whether they will be stored. What it returns comes after. */
-  #captured(asked: Asked, facts: Captured, resolve: Keep): () => void {
-    const { exchange, question, home, route } = asked;
-    const { sent, forwarded } = facts;
-    const refusal = this.#refusalOf(asked, facts);
-    if (refusal !== undefined) {
-      this.#tell(question.route, refusal);
-      exchange.setHeader('cache-status', forwardStatus(forwarded, `; detail=${refusal}`));
-      return () => resolve(NOTHING);
-    }
-    const own = textOf(exchange.answered('etag'));
-    const etag = own === '' ? etagOf(sent, home.key.join('\n')) : own;
-    exchange.setHeader('etag', etag);
-    const ttl = route.ttlS === undefined ? '' : `; ttl=${route.ttlS}`;
-    exchange.setHeader('cache-status', forwardStatus(forwarded, `; stored${ttl}`));
-    const headers = this.#headersOf(exchange, question);
-    if (exchange.answered('cache-control') === undefined) {
-      exchange.setHeader('cache-control', cacheControl(route, { ageS: 0, personal: home.personal }));
-    }
-    const vary = mergedVary(textOf(exchange.answered('vary')), route.vary);
-    if (vary !== '') exchange.setHeader('vary', vary);
-    return () => {
-      const late = this.#policy.refusesWritten(exchange, sent);
-      if (late !== undefined) {
-        this.#tell(question.route, late);
-        resolve(NOTHING);
-        return;
-      }
-      // By now the framework has said what it is, or added a charset to what the handler has said.
-      const type = textOf(exchange.answered('content-type'));
-      const rest = headers.filter(([name]) => name !== 'content-type');
-      const all = type === '' ? rest : [...rest, ['content-type', type] as const];
-      resolve(storedAnswer(sent, { headers: all, etag, at: this.#clock.wallNow() }));
-    };
-  }
-
-  #refusalOf({ exchange, question, route }: Asked, facts: Captured): Refusal | undefined {
-    const { sent, varied, excepted } = facts;
-    const refusal = excepted ?? this.#policy.refuses(exchange, question, sent);
-    if (refusal !== undefined) return refusal;
-    const undeclared = undeclaredVary(varied, textOf(exchange.answered('vary')), route.vary);
-    return undeclared.length === 0 ? undefined : 'answer-vary';
-  }
-
-  #headersOf(exchange: Exchange, { options }: RouteQuestion): readonly (readonly [string, string])[] {
-    const names = [...BODY_HEADERS, ...(options.headers ?? []).map((name) => name.toLowerCase())];
-    return names.flatMap((name) => {
-      const value = textOf(exchange.answered(name));
-      return value === '' || name === 'set-cookie' ? [] : [[name, value] as const];
-    });
-  }
-
   // -- what is sent -----------------------------------------------------------------------------------------
 
   /** A stored answer in place of what Nest would send; without one this request's handler runs, for itself. */
   #give(asked: Asked, found: unknown, outcome: CacheOutcome): unknown {
     const { exchange, question } = asked;
     if (!isStoredAnswer(found)) {
-      this.#mark(exchange, 'MISS', forwardStatus('uri-miss', '; detail=not-stored'));
+      mark(exchange, 'MISS', forwardStatus('uri-miss', '; detail=not-stored'));
       return question.run();
     }
     exchange.serve(this.#replies.of(asked, found, outcome));
@@ -384,14 +251,9 @@ export class HttpAnswers implements RouteAnswers {
   }
 
   #bypass(exchange: Exchange, question: RouteQuestion, refusal: Refusal): unknown {
-    this.#tell(question.route, refusal);
-    this.#mark(exchange, 'BYPASS', forwardStatus('bypass', `; detail=${refusal}`));
+    this.#refusals.tell(question.route, refusal);
+    mark(exchange, 'BYPASS', forwardStatus('bypass', `; detail=${refusal}`));
     return question.run();
-  }
-
-  #mark(exchange: Exchange, word: string, status: string): void {
-    exchange.setHeader('x-cache', word);
-    appendStatus(exchange, status);
   }
 
   /** Undefined when it has none, or when they do not count. */
@@ -399,16 +261,6 @@ export class HttpAnswers implements RouteAnswers {
     if (!this.#settings.honourRequests) return undefined;
     const directives = requestDirectives(headers);
     return directives.size === 0 ? undefined : wishesOf(directives);
-  }
-
-  /** Once per route and reason: whoever expects a hit should learn why there is none. */
-  #tell(route: string, refusal: Refusal): void {
-    this.#replies.publish(route, `refused:${refusal}`);
-    const hint = HINTS[refusal];
-    const mark = `${route} ${refusal}`;
-    if (hint === undefined || this.#told.has(mark)) return;
-    this.#told.add(mark);
-    this.#warn(`${route} is not cached (${refusal}): ${hint}`);
   }
 }
 
@@ -430,8 +282,4 @@ function reason({ readOnly }: Home): string {
 
 function nothing(): typeof NOTHING {
   return NOTHING;
-}
-
-async function started(run: () => unknown): Promise<unknown> {
-  return run();
 }
