@@ -24,7 +24,7 @@ import { lastValueFrom } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Cacheable, CacheEvict, CacheMiddleware, CachePut } from '@anbar/nestjs-redis';
 import { reservePort } from '../topology/free-port.js';
-import { PLACES, PLATFORMS, serve, type Place, type Platform, type Served } from './http-boot.js';
+import { CORNERS, serve, type Place, type Platform, type Served } from './http-boot.js';
 
 /** Where a decorated method lives, as a client reaches it. */
 interface Home {
@@ -364,8 +364,6 @@ async function boot(platform: Platform, place: Place): Promise<Served> {
   await served.app.startAllMicroservices();
   return served;
 }
-
-const CORNERS = PLATFORMS.flatMap((platform) => PLACES.map((place) => ({ platform, place })));
 
 describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
   const homes = platform === 'fastify' ? { ...HOMES, ...ON_FASTIFY } : HOMES;

@@ -14,6 +14,8 @@ export type Place = 'embedded' | 'redis';
 
 export const PLATFORMS: readonly Platform[] = ['express', 'fastify'];
 export const PLACES: readonly Place[] = ['embedded', 'redis'];
+/** Each platform in each place. */
+export const CORNERS = PLATFORMS.flatMap((platform) => PLACES.map((place) => ({ platform, place })));
 
 export interface Served {
   readonly app: INestApplication;

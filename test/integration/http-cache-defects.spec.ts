@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import { request as send, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { Cacheable, CacheInterceptor, HttpCache } from '@anbar/nestjs-redis';
 import {
@@ -20,7 +21,8 @@ import {
   SessionService,
   type HttpSession,
 } from '@anbar/nestjs-redis/session';
-import { PLACES, PLATFORMS, serve, type Answer, type Served } from './http-boot.js';
+import { outcomes, stored, twice } from './asked-twice.js';
+import { CORNERS, PLATFORMS, serve, type Served } from './http-boot.js';
 
 interface Asking {
   readonly url: string;
@@ -33,14 +35,6 @@ let runs: Record<string, number> = {};
 function ran(name: string): number {
   runs[name] = (runs[name] ?? 0) + 1;
   return runs[name];
-}
-
-function settled(ms = 25): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function outcomes(answers: readonly Answer[]): (string | null)[] {
-  return answers.map(({ headers }) => headers.get('x-cache'));
 }
 
 abstract class Crud {
@@ -68,14 +62,14 @@ class Hens extends Crud {}
 @Controller()
 class Answers {
   @Get('brief')
-  @Cacheable({ ttl: '60ms', stale: '0s', staleOnError: '0s' })
+  @Cacheable({ ttl: '600ms', stale: '0s', staleOnError: '0s' })
   brief(): object {
     ran('brief');
     return { a: 1 };
   }
 
   @Get('nothing')
-  @Cacheable({ ttl: '60ms', stale: '0s', staleOnError: '0s' })
+  @Cacheable({ ttl: '600ms', stale: '0s', staleOnError: '0s' })
   nothing(): void {
     ran('nothing');
   }
@@ -174,7 +168,7 @@ function fastifyOf(app: INestApplication): FastifyHooks {
 function lateHeader(app: INestApplication, name: string, value: string): void {
   if (app.getHttpAdapter().getType() === 'fastify') {
     fastifyOf(app).addHook('onSend', async (_request: unknown, reply: never, payload: never) => {
-      await settled(1);
+      await pause(1);
       (reply as { header(name: string, value: string): void }).header(name, value);
       return payload;
     });
@@ -183,7 +177,7 @@ function lateHeader(app: INestApplication, name: string, value: string): void {
   app.use((_request: unknown, response: ServerResponse, next: () => void) => {
     const end = response.end.bind(response) as (...args: unknown[]) => ServerResponse;
     response.end = ((...args: unknown[]) => {
-      void settled(1).then(() => {
+      void pause(1).then(() => {
         response.setHeader(name, value);
         return end(...args);
       });
@@ -198,7 +192,7 @@ function endless(app: INestApplication): void {
   let first = true;
   if (app.getHttpAdapter().getType() === 'fastify') {
     fastifyOf(app).addHook('onSend', async (_request: unknown, _reply: unknown, payload: never) => {
-      await settled(1);
+      await pause(1);
       if (!first) return payload;
       first = false;
       const body = new Readable({ read: () => undefined });
@@ -210,7 +204,7 @@ function endless(app: INestApplication): void {
   app.use((_request: unknown, response: ServerResponse, next: () => void) => {
     if (first) {
       response.end = ((body: unknown) => {
-        void settled(1)
+        void pause(1)
           .then(() => response.removeHeader('content-length'))
           .then(() => response.write(body));
         return response;
@@ -258,8 +252,6 @@ function ask(
   });
 }
 
-const CORNERS = PLATFORMS.flatMap((platform) => PLACES.map((place) => ({ platform, place })));
-
 describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
   const boot = (controllers: readonly Type[], prepare?: (app: INestApplication) => void): Promise<Served> => {
     runs = {};
@@ -272,16 +264,6 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
         ...(prepare === undefined ? {} : { prepare }),
       },
     );
-  };
-
-  const twice = async (
-    shop: Served,
-    path: string,
-    headers?: Record<string, string>,
-  ): Promise<[Answer, Answer]> => {
-    const first = await shop.get(path, headers);
-    await settled();
-    return [first, await shop.get(path, headers)];
   };
 
   it('controllers that inherit a handler each have their own plan for it', async () => {
@@ -301,12 +283,12 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
     async (path) => {
       const shop = await boot([Answers]);
       const first = await shop.get(`/${path}`);
-      await settled(100);
+      await pause(650);
       const etag = first.headers.get('etag') ?? '';
       const again = await ask(`${shop.url}/${path}`, { 'if-none-match': etag });
       // Only Express judges a fresh answer.
       expect([again.status, again.etag]).toEqual([platform === 'express' ? 304 : 200, etag]);
-      await settled(5);
+      await stored();
       const hit = await shop.get(`/${path}`);
       expect([hit.status, hit.text, hit.headers.get('x-cache')]).toEqual([first.status, first.text, 'HIT']);
       expect(hit.headers.get('content-type')).toBe(first.headers.get('content-type'));
@@ -425,7 +407,7 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
     const leader = begin(`${shop.url}/report`);
     await expect.poll(() => runs['report']).toBe(1);
     const waiting = [1, 2, 3].map(() => shop.get('/report'));
-    await settled(50);
+    await pause(50);
     leader.hangUp();
     const answers = await Promise.all(waiting);
     expect(answers.map(({ status, text }) => [status, text])).toEqual(
@@ -444,7 +426,7 @@ describe.each(PLATFORMS)('a client that hangs up, on %s', (platform) => {
     const leader = begin(`${one.url}/report`);
     await expect.poll(() => runs['report']).toBe(1);
     const waiting = ask(`${other.url}/report`, { host: new URL(one.url).host });
-    await settled(50);
+    await pause(50);
     leader.hangUp();
     expect((await waiting).text).toBe('{"run":2}');
   });

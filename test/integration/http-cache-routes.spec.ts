@@ -19,13 +19,9 @@ import { APP_INTERCEPTOR } from '@nestjs/core';
 import { of } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { Cacheable, CacheInterceptor, CachePut, HttpCache, RedisModule } from '@anbar/nestjs-redis';
+import { outcomes, stored, twice } from './asked-twice.js';
 import { bootFailure } from './boot.js';
-import { PLACES, PLATFORMS, serve, type Answer, type Served } from './http-boot.js';
-
-/** The store is written behind the answer. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 25));
-}
+import { CORNERS, PLATFORMS, serve, type Answer, type Served } from './http-boot.js';
 
 /** What is stored here is asked for again: on a busy machine too. */
 const PATIENT = { timeout: '5s' } as const;
@@ -94,7 +90,7 @@ describe.each(PLATFORMS)('on %s', (platform) => {
       for (const path of ['/answer', '/typed']) {
         const expected = seen(await plain.get(path));
         const miss = await cached.get(path);
-        await settled();
+        await stored();
         const hit = await cached.get(path);
         expect([miss, hit].map(({ headers }) => headers.get('x-cache'))).toEqual(['MISS', 'HIT']);
         expect(seen(miss)).toEqual(expected);
@@ -121,7 +117,7 @@ describe('on fastify, hooks', () => {
     let runs = 0;
     const prepare = withHook('preSerialization', async (_request, _reply, payload: object) => {
       runs += 1;
-      await settled();
+      await stored();
       return { data: payload, run: runs };
     });
     const shop = await serve(
@@ -130,7 +126,7 @@ describe('on fastify, hooks', () => {
     );
     const miss = await shop.get('/answer');
     expect(miss.text).toBe('{"data":{"a":1},"run":1}');
-    await settled();
+    await stored();
     const hit = await shop.get('/answer');
     expect([hit.text, hit.headers.get('x-cache'), runs]).toEqual([miss.text, 'HIT', 1]);
     expect(hit.headers.get('content-type')).toBe('application/json; charset=utf-8');
@@ -145,7 +141,7 @@ describe('on fastify, hooks', () => {
       { platform: 'fastify', prepare },
     );
     const miss = await shop.get('/answer');
-    await settled();
+    await stored();
     const hit = await shop.get('/answer');
     expect([miss.text, hit.text]).toEqual(['{"sent":true,"a":1}', '{"sent":true,"a":1}']);
     expect(hit.headers.get('x-cache')).toBe('HIT');
@@ -242,15 +238,9 @@ class Unmarked {
   }
 }
 
-const CORNERS = PLATFORMS.flatMap((platform) => PLACES.map((place) => ({ platform, place })));
-
 describe.each(CORNERS)('CacheInterceptor on $platform, $place', ({ platform, place }) => {
-  const outcomes = async (app: Served, path: string, method = 'GET'): Promise<(string | null)[]> => {
-    const first = await app.get(path, {}, method);
-    await settled();
-    const second = await app.get(path, {}, method);
-    return [first, second].map(({ headers }) => headers.get('x-cache'));
-  };
+  const outcomesOf = async (app: Served, path: string, method?: string): Promise<(string | null)[]> =>
+    outcomes(await twice(app, path, {}, method));
 
   it('before the whole application: what is marked and what is not, but for what has opted out', async () => {
     runs = {};
@@ -259,15 +249,15 @@ describe.each(CORNERS)('CacheInterceptor on $platform, $place', ({ platform, pla
       { controllers: [Catalog, Accounts, Unmarked], providers },
       { platform, place, options: PATIENT },
     );
-    expect(await outcomes(app, '/catalog/list')).toEqual(['MISS', 'HIT']);
-    expect(await outcomes(app, '/catalog/stock')).toEqual([null, null]);
-    expect(await outcomes(app, '/catalog/decorated')).toEqual(['MISS', 'HIT']);
-    expect(await outcomes(app, '/catalog/written')).toEqual([null, null]);
-    expect(await outcomes(app, '/catalog/moved')).toEqual([null, null]);
-    expect(await outcomes(app, '/catalog/order', 'POST')).toEqual([null, null]);
-    expect(await outcomes(app, '/accounts/mine')).toEqual([null, null]);
-    expect(await outcomes(app, '/accounts/rates')).toEqual(['MISS', 'HIT']);
-    expect(await outcomes(app, '/unmarked')).toEqual(['MISS', 'HIT']);
+    expect(await outcomesOf(app, '/catalog/list')).toEqual(['MISS', 'HIT']);
+    expect(await outcomesOf(app, '/catalog/stock')).toEqual([null, null]);
+    expect(await outcomesOf(app, '/catalog/decorated')).toEqual(['MISS', 'HIT']);
+    expect(await outcomesOf(app, '/catalog/written')).toEqual([null, null]);
+    expect(await outcomesOf(app, '/catalog/moved')).toEqual([null, null]);
+    expect(await outcomesOf(app, '/catalog/order', 'POST')).toEqual([null, null]);
+    expect(await outcomesOf(app, '/accounts/mine')).toEqual([null, null]);
+    expect(await outcomesOf(app, '/accounts/rates')).toEqual(['MISS', 'HIT']);
+    expect(await outcomesOf(app, '/unmarked')).toEqual(['MISS', 'HIT']);
     expect(runs).toEqual({
       list: 1,
       stock: 2,
@@ -449,7 +439,7 @@ describe.each(PLATFORMS)('refused on %s', (platform) => {
       expect(answer.status).toBeLessThan(300);
       expect(answer.headers.get('x-cache')).not.toBe('HIT');
       if (reason !== 'stream') expect(answer.headers.get('cache-status')).toContain(`detail=${reason}`);
-      await settled();
+      await stored();
     }
     const lines = logged === undefined ? [] : [expect.stringMatching(logged)];
     await expect.poll(() => app.warnings).toEqual(lines);

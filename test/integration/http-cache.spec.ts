@@ -23,7 +23,8 @@ import { map, type Observable } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { Cacheable, CacheEvict } from '@anbar/nestjs-redis';
 import type { RedisModuleOptions } from '../../libs/redis/src/redis.options.js';
-import { PLACES, PLATFORMS, serve, type Answer, type Served } from './http-boot.js';
+import { stored, twice } from './asked-twice.js';
+import { CORNERS, serve, type Served } from './http-boot.js';
 
 interface Asking {
   readonly headers: Record<string, string | undefined>;
@@ -181,23 +182,6 @@ class Shop {
   }
 }
 
-async function twice(
-  shop: Served,
-  path: string,
-  headers?: Record<string, string>,
-): Promise<[Answer, Answer]> {
-  const first = await shop.get(path, headers);
-  await settled();
-  return [first, await shop.get(path, headers)];
-}
-
-/** The store is written behind the answer. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 25));
-}
-
-const CORNERS = PLATFORMS.flatMap((platform) => PLACES.map((place) => ({ platform, place })));
-
 describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
   const boot = (options: RedisModuleOptions = {}): Promise<Served> => {
     runs = {};
@@ -245,7 +229,7 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
     const shop = await boot();
     const cold = await shop.get('/shop/list', {}, 'HEAD');
     expect([cold.status, cold.text, cold.headers.get('x-cache')]).toEqual([200, '', 'MISS']);
-    await settled();
+    await stored();
     const [first] = await twice(shop, '/shop/list');
     expect(first.headers.get('x-cache')).toBe('MISS');
     const warm = await shop.get('/shop/list', {}, 'HEAD');
@@ -402,7 +386,7 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
     await twice(polite, '/shop/list');
     const renewed = await polite.get('/shop/list', { 'cache-control': 'no-cache' });
     expect([renewed.headers.get('x-cache'), renewed.json<{ run: number }>().run]).toEqual(['MISS', 2]);
-    await settled();
+    await stored();
     expect((await polite.get('/shop/list')).json()).toMatchObject({ run: 2 });
     const only = await polite.get('/shop/list?other', { 'cache-control': 'only-if-cached' });
     expect(only.status).toBe(504);
@@ -412,7 +396,7 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
     const shop = await boot({ httpCache: { requestDirectives: 'honour' } });
     const asked = async (path: string, control: string): Promise<[number, string | null]> => {
       const { status, headers } = await shop.get(path, { 'cache-control': control });
-      await settled();
+      await stored();
       return [status, headers.get('x-cache')];
     };
     // Nothing is stored yet: the handler runs once, and its answer is stored.
@@ -426,7 +410,7 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
     expect(runs['list']).toBe(2);
     // Stale for some milliseconds, and kept because it may stand in for an error.
     await twice(shop, '/shop/shaky');
-    await settled();
+    await stored();
     expect(await asked('/shop/shaky', 'only-if-cached')).toEqual([504, null]);
     expect(await asked('/shop/shaky', 'only-if-cached, max-stale=30')).toEqual([200, 'STALE']);
     expect(await asked('/shop/shaky', 'max-stale')).toEqual([200, 'STALE']);
@@ -469,7 +453,7 @@ describe.each(CORNERS)('on $platform, $place', ({ platform, place }) => {
   it('RFC 5861, 4: a stale answer is better than an error', async () => {
     const shop = await boot();
     await twice(shop, '/shop/shaky');
-    await settled();
+    await stored();
     broken = true;
     const answer = await shop.get('/shop/shaky');
     expect([answer.status, answer.text]).toEqual([200, '{"fine":true}']);

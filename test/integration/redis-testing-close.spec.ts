@@ -3,9 +3,9 @@ import { Injectable, Module, type INestApplicationContext } from '@nestjs/common
 import { expect, it } from 'vitest';
 import { RedisModule } from '@anbar/nestjs-redis';
 import { Task, TASK_QUEUE, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
-import { overrideRedis, RedisTestingModule } from '@anbar/nestjs-redis/testing';
+import { RedisTestingModule } from '@anbar/nestjs-redis/testing';
 import { boot } from './boot.js';
-import { TestBuilder } from './test-builder.js';
+import { overridden } from './redis-testing-stage.js';
 
 /** Far less than a test has, and far more than a close takes. */
 const CLOSED_WITHIN_MS = 10_000;
@@ -56,9 +56,7 @@ it.each([
     async () => {
       @Module({ imports: [RedisModule.forRoot()], providers: [Stuck] })
       class AppModule {}
-      const builder = new TestBuilder({ imports: [AppModule] });
-      overrideRedis(builder);
-      return builder.compile();
+      return overridden({ imports: [AppModule] }).compile();
     },
   ],
 ])('a task that never ends is given up, with %s', async (_how, start) => {

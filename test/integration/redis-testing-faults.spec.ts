@@ -1,27 +1,12 @@
 /** `redis.fail`, `partition` and `heal` reach everybody: tasks, health, and whoever listens to the connection. */
-import { Injectable, type Type } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
-import {
-  CacheService,
-  FallbackCache,
-  RedisAdapter,
-  RedisModule,
-  ShardedCache,
-  type RedisModuleOptions,
-} from '@anbar/nestjs-redis';
+import { CacheService, FallbackCache, RedisAdapter, RedisModule, ShardedCache } from '@anbar/nestjs-redis';
 import { HealthMonitor } from '@anbar/nestjs-redis/monitoring';
-import { Task, TASK_QUEUE, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
-import { overrideRedis, RedisTestingModule, TestRedis, type Fault } from '@anbar/nestjs-redis/testing';
+import { Task, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
+import type { Fault, TestRedis } from '@anbar/nestjs-redis/testing';
 import { until } from '../topology/index.js';
-import { boot } from './boot.js';
-import { TestBuilder } from './test-builder.js';
-
-async function start(options: RedisModuleOptions = {}, providers: Type[] = []) {
-  const { app } = await boot({ imports: [RedisTestingModule.forRoot(options)], providers });
-  return { app, redis: app.get(TestRedis), tasks: app.get<TaskQueue>(TASK_QUEUE) };
-}
-
-const NOWHERE = { url: 'redis://nowhere.invalid:1' };
+import { NOWHERE, overridden, startTested } from './redis-testing-stage.js';
 
 describe('tasks', () => {
   it.each<[string, (tasks: TaskQueue) => Promise<unknown>]>([
@@ -34,7 +19,7 @@ describe('tasks', () => {
     ['retry', (tasks) => tasks.retry('first')],
     ['remove', (tasks) => tasks.remove('first')],
   ])('%s rejects as it does on Redis that is away, and has done nothing', async (_name, call) => {
-    const { redis, tasks } = await start();
+    const { redis, tasks } = await startTested();
     await tasks.add('mail', {}, { id: 'first' });
     const before = await tasks.counts();
     redis.fail('connection');
@@ -48,7 +33,7 @@ describe('tasks', () => {
   });
 
   it('of a partition are told within four deadlines, as on Redis', async () => {
-    const { redis, tasks } = await start({ timeout: '100ms' });
+    const { redis, tasks } = await startTested({ timeout: '100ms' });
     const from = redis.clock.now();
     redis.partition();
     await expect(tasks.add('mail', {})).rejects.toMatchObject({ code: 'TASK_NOT_ADDED' });
@@ -58,7 +43,7 @@ describe('tasks', () => {
   });
 
   it('fail by their connection, and not by another one', async () => {
-    const { redis, tasks } = await start({ connections: { reports: NOWHERE } });
+    const { redis, tasks } = await startTested({ connections: { reports: NOWHERE } });
     redis.only('reports').fail('connection');
     await tasks.add('mail', {});
     redis.only('default').fail('oom');
@@ -80,7 +65,7 @@ describe('tasks', () => {
     ['a lost connection', (redis) => redis.fail('connection')],
     ['a server that answers nothing in time', (redis) => redis.fail('timeout')],
   ])('wait for the end of %s, and are done then', async (_name, strike) => {
-    const { app, redis, tasks } = await start({}, [Mails]);
+    const { app, redis, tasks } = await startTested({}, [Mails]);
     const { sent } = app.get(Mails);
     await tasks.add('testing-mail', 'now');
     await tasks.add('testing-mail', 'later', { delay: '1m' });
@@ -96,7 +81,7 @@ describe('tasks', () => {
 
   it('that are under way go on, and what they add meanwhile is refused', async () => {
     let go: (() => void) | undefined;
-    const { redis, tasks } = await start();
+    const { redis, tasks } = await startTested();
     const worker = tasks.work(
       new Map([
         [
@@ -126,7 +111,7 @@ describe('the end of an outage', () => {
   ];
 
   it.each(OUTAGES)('is told to those who listen to the connection: %s', async (_name, strike) => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const { port } = app.get(RedisAdapter);
     const heard: string[] = [];
     port.on('lost', () => void heard.push('lost'));
@@ -140,7 +125,7 @@ describe('the end of an outage', () => {
   });
 
   it.each(OUTAGES)('brings the fallback back at once: %s', async (_name, strike) => {
-    const { app, redis } = await start({ cache: { l1: false } });
+    const { app, redis } = await startTested({ cache: { l1: false } });
     const fallback = app.get(FallbackCache);
     await fallback.set('k', 'before');
     strike(redis);
@@ -155,7 +140,7 @@ describe('the end of an outage', () => {
   });
 
   it.each(OUTAGES)('lets a shard be read again at once: %s', async (_name, strike) => {
-    const { app, redis } = await start({ shards: { a: NOWHERE, b: NOWHERE }, cache: { l1: false } });
+    const { app, redis } = await startTested({ shards: { a: NOWHERE, b: NOWHERE }, cache: { l1: false } });
     const sharded = app.get(ShardedCache);
     await sharded.connect();
     await sharded.set('k', 'kept');
@@ -167,7 +152,7 @@ describe('the end of an outage', () => {
   });
 
   it.each(OUTAGES)('leaves copies in the process in doubt meanwhile: %s', async (_name, strike) => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const cache = app.get(CacheService);
     const outcomes: string[] = [];
     const read = () => cache.getOrSet('k', () => 'new', { onOutcome: (outcome) => outcomes.push(outcome) });
@@ -183,7 +168,7 @@ describe('the end of an outage', () => {
   });
 
   it.each(OUTAGES)('and its begin are told to subscribers: %s', async (_name, strike) => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const { port } = app.get(RedisAdapter);
     const heard: string[] = [];
     const subscription = port.subscribe({
@@ -206,7 +191,7 @@ describe('health', () => {
     ['timeout', 'down'],
     ['loading', 'down'],
   ])("is right the moment after fail('%s'), and after heal", async (fault, state) => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const monitor = app.get(HealthMonitor);
     expect((await monitor.check()).connections['default']).toMatchObject({ state: 'up' });
     redis.fail(fault);
@@ -216,7 +201,7 @@ describe('health', () => {
   });
 
   it('keeps an answer as long as a test wants it to', async () => {
-    const { app, redis } = await start({ health: { cacheFor: '10s' } });
+    const { app, redis } = await startTested({ health: { cacheFor: '10s' } });
     const monitor = app.get(HealthMonitor);
     await monitor.check();
     redis.fail('timeout');
@@ -230,25 +215,22 @@ describe('a boot without Redis', () => {
   it.each(['partition', 'connection'] as const)(
     'fails where a connection is required: %s',
     async (outage) => {
-      const builder = new TestBuilder({
+      const { redis, compile } = overridden({
         imports: [RedisModule.forRoot({ ...NOWHERE, connect: 'required' })],
       });
-      const redis = overrideRedis(builder);
       if (outage === 'partition') redis.partition();
       else redis.fail('connection');
-      await expect(builder.compile()).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
+      await expect(compile()).rejects.toMatchObject({ code: 'CONNECT_FAILED' });
     },
   );
 
   it('goes on where it is not, and uses Redis once that is there', async () => {
-    const builder = new TestBuilder({ imports: [RedisModule.forRoot(NOWHERE)] });
-    const redis = overrideRedis(builder);
+    const { redis, compile } = overridden({ imports: [RedisModule.forRoot(NOWHERE)] });
     redis.partition();
-    const app = await builder.compile();
+    const app = await compile();
     const adapter = app.get(RedisAdapter);
     await expect(adapter.get('k')).rejects.toMatchObject({ code: 'COMMAND_TIMEOUT' });
     redis.heal();
     await expect(adapter.get('k')).resolves.toBeUndefined();
-    await app.close();
   });
 });

@@ -1,7 +1,7 @@
 /** `RedisTestingModule` and `overrideRedis`: time and faults reach all that stands on Redis, and nothing stays open. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { Controller, Get, Inject, Injectable, Module, type Type } from '@nestjs/common';
+import { Controller, Get, Inject, Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
@@ -16,23 +16,17 @@ import {
   RedisConfig,
   RedisModule,
   ShardedCache,
-  type RedisModuleOptions,
 } from '@anbar/nestjs-redis';
 import { CLOCK, type Clock } from '@anbar/nestjs-redis/core';
 import { SessionService } from '@anbar/nestjs-redis/session';
-import { Task, TASK_QUEUE, type RunningTask, type TaskQueue } from '@anbar/nestjs-redis/tasks';
-import { overrideRedis, RedisTestingModule, TestRedis, type Fault } from '@anbar/nestjs-redis/testing';
+import { Task, type RunningTask } from '@anbar/nestjs-redis/tasks';
+import { RedisTestingModule, TestRedis, type Fault } from '@anbar/nestjs-redis/testing';
 import { boot } from './boot.js';
-import { TestBuilder } from './test-builder.js';
-
-async function start(options: RedisModuleOptions = {}, providers: Type[] = []) {
-  const { app } = await boot({ imports: [RedisTestingModule.forRoot(options)], providers });
-  return { app, redis: app.get(TestRedis) };
-}
+import { NOWHERE, overridden, startTested } from './redis-testing-stage.js';
 
 describe('time', () => {
   it('stands still until it is told to pass', async () => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const clock = app.get<Clock>(CLOCK);
     const before = clock.wallNow();
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -50,7 +44,7 @@ describe('time', () => {
   });
 
   it('ends entries of the cache and keys of the adapter, to the millisecond', async () => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const [cache, adapter] = [app.get(CacheService), app.get(RedisAdapter)];
     await cache.set('book', 'Anna Karenina', '5m');
     await adapter.set('greeting', 'hello', '5m');
@@ -75,7 +69,7 @@ describe('time', () => {
         return Promise.resolve(this.loads);
       }
     }
-    const { app, redis } = await start({}, [Books]);
+    const { app, redis } = await startTested({}, [Books]);
     const books = app.get(Books);
     expect([await books.all(), await books.all()]).toEqual([1, 1]);
     await redis.clock.advance('2m');
@@ -83,7 +77,7 @@ describe('time', () => {
   });
 
   it('refills limits', async () => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const limiter = app.get(RateLimiter);
     const rule = { limit: 2, window: '1m', algorithm: 'fixed-window' } as const;
     const ask = async (): Promise<boolean> => (await limiter.consume('ada', rule)).allowed;
@@ -95,7 +89,7 @@ describe('time', () => {
   });
 
   it('lets a lock be renewed while its holder is well, and run out when Redis is gone', async () => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const locks = app.get(LockService);
     const lock = await locks.acquire('report', { ttl: '10s' });
     await redis.clock.advance('1m');
@@ -108,7 +102,7 @@ describe('time', () => {
   });
 
   it('ends sessions that are idle', async () => {
-    const { app, redis } = await start({ session: { idle: '1h' } });
+    const { app, redis } = await startTested({ session: { idle: '1h' } });
     const sessions = app.get<SessionService>(SessionService);
     await redis.clock.advance('3h');
     const { id, createdAt } = await sessions.create({ user: 'ada' });
@@ -129,9 +123,9 @@ describe('time', () => {
         this.done.push(data);
       }
     }
-    const { app, redis } = await start({}, [Billing]);
+    const { app, redis, tasks } = await startTested({}, [Billing]);
     const billing = app.get(Billing);
-    await app.get<TaskQueue>(TASK_QUEUE).add('testing-invoice', { order: 1 }, { delay: '1h' });
+    await tasks.add('testing-invoice', { order: 1 }, { delay: '1h' });
     await redis.clock.advance('59m');
     expect(billing.done).toEqual([]);
     await redis.clock.advance('1m');
@@ -183,7 +177,7 @@ describe('faults', () => {
     ['loading', { code: 'REDIS_REPLY', kind: 'LOADING' }],
     ['forbidden', { code: 'REDIS_REPLY', kind: 'NOPERM' }],
   ])("fail('%s') is what the client would throw", async (fault, expected) => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const adapter = app.get(RedisAdapter);
     redis.fail(fault);
     await expect(adapter.set('k', 1)).rejects.toMatchObject(expected);
@@ -192,7 +186,7 @@ describe('faults', () => {
   });
 
   it('fail takes an error of the test, and a share; a name nobody knows is refused', async () => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const adapter = app.get(RedisAdapter);
     redis.fail(new Error('storm'), { share: 0 });
     await expect(adapter.set('k', 1)).resolves.toBe(true);
@@ -202,7 +196,7 @@ describe('faults', () => {
   });
 
   it('latency takes the time of the module, and nobody has to wait for it', async () => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const adapter = app.get(RedisAdapter);
     const from = redis.clock.now();
     redis.latency('50ms');
@@ -216,7 +210,7 @@ describe('faults', () => {
   });
 
   it('a partition costs each call its deadline, and the cache goes to its loader', async () => {
-    const { app, redis } = await start({ timeout: '100ms', cache: { l1: false } });
+    const { app, redis } = await startTested({ timeout: '100ms', cache: { l1: false } });
     const [adapter, cache] = [app.get(RedisAdapter), app.get(CacheService)];
     await cache.set('k', 'stored');
     const from = redis.clock.now();
@@ -230,7 +224,7 @@ describe('faults', () => {
   });
 
   it('the fallback takes over, and tells Redis what was changed meanwhile', async () => {
-    const { app, redis } = await start({ cache: { l1: false } });
+    const { app, redis } = await startTested({ cache: { l1: false } });
     const fallback = app.get(FallbackCache);
     await fallback.set('kept', 'before');
     expect(await fallback.get('kept')).toBe('before');
@@ -248,7 +242,7 @@ describe('faults', () => {
   });
 
   it('a limiter counts in the process, a near cache is not trusted, a subscriber is told of the gap', async () => {
-    const { app, redis } = await start();
+    const { app, redis } = await startTested();
     const [limiter, cache] = [app.get(RateLimiter), app.get(CacheService)];
     await cache.set('k', 1);
     await cache.get('k');
@@ -271,9 +265,7 @@ describe('faults', () => {
     class Reports {
       constructor(@InjectRedis('reports') readonly reports: RedisAdapter) {}
     }
-    const { app, redis } = await start({ connections: { reports: { url: 'redis://nowhere.invalid:1' } } }, [
-      Reports,
-    ]);
+    const { app, redis } = await startTested({ connections: { reports: NOWHERE } }, [Reports]);
     const { reports } = app.get(Reports);
     redis.only('reports').fail('connection');
     await expect(reports.get('k')).rejects.toMatchObject({ code: 'NOT_CONNECTED' });
@@ -284,8 +276,8 @@ describe('faults', () => {
   });
 
   it('one shard may be away, and costs its share', async () => {
-    const { app, redis } = await start({
-      shards: { a: { url: 'redis://nowhere.invalid:1' }, b: { url: 'redis://nowhere.invalid:2' } },
+    const { app, redis } = await startTested({
+      shards: { a: NOWHERE, b: { url: 'redis://nowhere.invalid:2' } },
       cache: { l1: false },
     });
     const sharded = app.get(ShardedCache);
@@ -303,13 +295,13 @@ describe('faults', () => {
 });
 
 describe('overrideRedis', () => {
-  const NOWHERE = { url: 'rediss://user:secret@nowhere.invalid:1', connect: 'required' } as const;
+  const REQUIRED = { url: 'rediss://user:secret@nowhere.invalid:1', connect: 'required' } as const;
 
   it.each([
-    ['forRoot', () => RedisModule.forRoot({ ...NOWHERE, namespace: 'shop' })],
+    ['forRoot', () => RedisModule.forRoot({ ...REQUIRED, namespace: 'shop' })],
     [
       'forRootAsync',
-      () => RedisModule.forRootAsync({ useFactory: () => ({ ...NOWHERE, namespace: 'shop' }) }),
+      () => RedisModule.forRootAsync({ useFactory: () => ({ ...REQUIRED, namespace: 'shop' }) }),
     ],
   ])(
     'takes the server out of an application with %s, and leaves its other options',
@@ -320,10 +312,8 @@ describe('overrideRedis', () => {
       }
       @Module({ imports: [imported()], providers: [Books] })
       class AppModule {}
-      const builder = new TestBuilder({ imports: [AppModule] });
-      const redis = overrideRedis(builder);
-      const app = await builder.compile();
-      onTestFinished(() => app.close());
+      const { redis, compile } = overridden({ imports: [AppModule] });
+      const app = await compile();
       expect(app.get(RedisConfig)).toMatchObject({
         namespace: 'shop',
         defaultConnection: { topology: 'embedded' },

@@ -2,9 +2,10 @@
  * Requests that were sent before the answer of a login or a new id arrived: what they answer may reach the browser last,
  * and must not cost the visitor the login.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { PLACES, PLATFORMS } from './http-boot.js';
-import { openShop, pause, type Stage } from './session-stage.js';
+import { PLACES } from './http-boot.js';
+import { EVERYWHERE, openShop, type Stage } from './session-stage.js';
 
 /** An id of the right form that nobody has: of a session that ended long ago. */
 const LONG_GONE = `${'a'.repeat(43)}.${'b'.repeat(16)}`;
@@ -14,8 +15,6 @@ async function visitor(stage: Stage): Promise<string> {
   expect(cookie).toMatch(/^[\w-]{43}\.[\w-]{16}$/u);
   return cookie ?? '';
 }
-
-const EVERYWHERE = PLATFORMS.flatMap((platform) => PLACES.map((place) => [platform, place] as const));
 
 describe.each(EVERYWHERE)('on %s, %s', (platform, place) => {
   const open = (rotationGrace = '20s'): Promise<Stage> =>
@@ -68,7 +67,7 @@ describe.each(EVERYWHERE)('on %s, %s', (platform, place) => {
   it.each(['of a visitor', 'that opens nothing'])(
     'of two logins at once with a cookie %s both answers leave the same session, whichever is heard last',
     async (kind) => {
-      const stage = await open('150ms');
+      const stage = await open('1s');
       const round = async (number: number): Promise<void> => {
         const user = `ada-${kind.length}-${number}`;
         const before =
@@ -79,7 +78,7 @@ describe.each(EVERYWHERE)('on %s, %s', (platform, place) => {
         };
         const answers = await Promise.all([login(0), login(number % 4)]);
         expect(answers.map(({ status }) => status)).toEqual([201, 201]);
-        await pause(200);
+        await pause(1_100);
         for (const { cookie } of answers) {
           expect((await stage.ask(cookie, 'GET', 'look')).body).toMatchObject({ user });
         }

@@ -1,30 +1,16 @@
 /** A shop with sessions, and its answers one by one: whoever asks decides which of them the browser hears of, and when. */
 import { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import {
-  Controller,
-  Get,
-  Header,
-  Inject,
-  Module,
-  Param,
-  Post,
-  Query,
-  Session,
-  StreamableFile,
-  type MiddlewareConsumer,
-  type NestModule,
-} from '@nestjs/common';
+import { Controller, Get, Header, Inject, Param, Post, Query, Session, StreamableFile } from '@nestjs/common';
 import { RedisAdapter } from '@anbar/nestjs-redis';
-import {
-  fastifySessions,
-  SessionMiddleware,
-  SessionService,
-  type FastifyLike,
-  type HttpSession,
-} from '@anbar/nestjs-redis/session';
+import { SessionService, type HttpSession } from '@anbar/nestjs-redis/session';
 import type { RedisModuleOptions } from '../../libs/redis/src/redis.options.js';
-import { serve, type Place, type Platform } from './http-boot.js';
+import { CORNERS, type Place, type Platform } from './http-boot.js';
+import { serveSessions } from './session-boot.js';
+
+/** Each platform in each place. */
+export const EVERYWHERE = CORNERS.map(({ platform, place }) => [platform, place] as const);
 
 interface Visit {
   cart: string[];
@@ -113,26 +99,9 @@ export async function openShop(
   place: Place,
   options?: RedisModuleOptions,
 ): Promise<Stage> {
-  class Applied implements NestModule {
-    configure(consumer: MiddlewareConsumer): void {
-      if (platform === 'express') consumer.apply(SessionMiddleware).forRoutes('*path');
-    }
-  }
-  Module({ controllers: [Shop] })(Applied);
-  const { app, url } = await serve(
-    { imports: [Applied] },
-    {
-      platform,
-      place,
-      // None of this is about time, and the machine may be busy.
-      options: { timeout: '5s', ...options },
-      prepare: (prepared) => {
-        if (platform === 'express') return;
-        const fastify = prepared.getHttpAdapter().getInstance() as FastifyLike;
-        void fastifySessions(prepared.get(SessionService))(fastify);
-      },
-    },
-  );
+  // None of this is about time, and the machine may be busy.
+  const patient = { timeout: '5s', ...options } as const;
+  const { app, url } = await serveSessions([Shop], { platform, place, options: patient });
   return {
     adapter: app.get(RedisAdapter),
     sessions: app.get(SessionService),
@@ -151,8 +120,4 @@ export async function openShop(
       };
     },
   };
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

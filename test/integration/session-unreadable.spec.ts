@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { onTelemetry, type TelemetryEvent } from '../../libs/redis/src/core/index.js';
 import { PLACES, PLATFORMS } from './http-boot.js';
 import { until } from '../topology/index.js';
-import { openShop, Shop, type Stage } from './session-stage.js';
+import { EVERYWHERE, openShop, Shop, type Stage } from './session-stage.js';
 
 type Command = readonly [name: string, ...args: (string | number)[]];
 
@@ -55,8 +55,6 @@ function heard(): TelemetryEvent[] {
   );
   return events;
 }
-
-const EVERYWHERE = PLATFORMS.flatMap((platform) => PLACES.map((place) => [platform, place] as const));
 
 describe.each(EVERYWHERE)('on %s, %s', (platform, place) => {
   it.each(DAMAGES)('with %s it is none, and an event tells of it', async (_, damage) => {

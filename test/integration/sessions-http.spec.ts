@@ -1,34 +1,16 @@
 /** Sessions as a browser meets them: on Express and on Fastify, logins, parallel requests, streams, and Redis away. */
-import 'reflect-metadata';
-import {
-  Controller,
-  Get,
-  Inject,
-  Module,
-  Param,
-  Post,
-  Res,
-  Session,
-  type INestApplication,
-} from '@nestjs/common';
-import type { MiddlewareConsumer, NestModule } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Controller, Get, Inject, Param, Post, Res, Session } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { createGzip } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { CacheMiddleware, RedisModule, type RedisModuleOptions } from '@anbar/nestjs-redis';
-import {
-  fastifySessions,
-  SessionMiddleware,
-  SessionService,
-  type FastifyLike,
-  type HttpSession,
-} from '@anbar/nestjs-redis/session';
-import { shared, startStandalone, type Standalone } from '../topology/index.js';
-import { PLACES, serve, type Place } from './http-boot.js';
+import { CacheMiddleware, type RedisModuleOptions } from '@anbar/nestjs-redis';
+import { SessionMiddleware, SessionService, type HttpSession } from '@anbar/nestjs-redis/session';
+import { startStandalone, type Standalone } from '../topology/index.js';
+import { PLACES, type Place } from './http-boot.js';
+import { serveSessions, type OnSend } from './session-boot.js';
 
 interface Visit {
   count: number;
@@ -89,7 +71,7 @@ class Shop {
   @Post('slow')
   async slow(@Session() session: HttpSession<Visit>): Promise<unknown> {
     session.data.cart = [...(session.data.cart ?? []), 'late'];
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await pause(400);
     return { cart: session.data.cart };
   }
 
@@ -185,35 +167,6 @@ const squeeze: Middleware = (_request, response, next) => {
 
 type Kind = 'Express' | 'Fastify';
 
-async function start(kind: Kind, options: RedisModuleOptions): Promise<INestApplication> {
-  const redis = RedisModule.forRoot({ ...options, namespace: `http-${kind.toLowerCase()}` });
-  if (kind === 'Fastify') {
-    class FastifyShop {
-      readonly name = 'shop';
-    }
-    Module({ imports: [redis], controllers: [Shop] })(FastifyShop);
-    const app = await NestFactory.create<NestFastifyApplication>(FastifyShop, new FastifyAdapter(), {
-      logger: false,
-    });
-    const fastify = app.getHttpAdapter().getInstance();
-    await fastifySessions(app.get(SessionService))(fastify);
-    return opened(app);
-  }
-  class ExpressShop implements NestModule {
-    configure(consumer: MiddlewareConsumer): void {
-      consumer.apply(SessionMiddleware).forRoutes('*path');
-    }
-  }
-  Module({ imports: [redis], controllers: [Shop, Streaming] })(ExpressShop);
-  return opened(await NestFactory.create(ExpressShop, { logger: false }));
-}
-
-async function opened<App extends INestApplication>(app: App): Promise<App> {
-  onTestFinished(() => app.close());
-  await app.listen(0, '127.0.0.1');
-  return app;
-}
-
 /** Keeps the one cookie, as a browser does. */
 class Browser {
   cookie: string | undefined;
@@ -249,13 +202,27 @@ class Browser {
   }
 }
 
+interface Application {
+  readonly base: string;
+  readonly browser: Browser;
+}
+
+interface Around {
+  readonly kind: Kind;
+  readonly options?: RedisModuleOptions | undefined;
+  readonly chain?: readonly unknown[];
+  readonly onSend?: OnSend | undefined;
+}
+
+/** With middlewares or hooks of the application's own around the sessions. */
+async function visitShop(place: Place, { kind, ...around }: Around): Promise<Application> {
+  const platform = kind === 'Express' ? 'express' : 'fastify';
+  const { url } = await serveSessions([Shop, Streaming], { platform, place, ...around });
+  return { base: url, browser: new Browser(url) };
+}
+
 describe.each<Kind>(['Express', 'Fastify'])('on %s', (kind) => {
-  async function visit(options?: RedisModuleOptions): Promise<{ base: string; browser: Browser }> {
-    const { url } = await shared('standalone');
-    const app = await start(kind, options ?? { url });
-    const base = await app.getUrl();
-    return { base, browser: new Browser(base) };
-  }
+  const visit = (options?: RedisModuleOptions): Promise<Application> => visitShop('redis', { kind, options });
 
   it('who has nothing to keep gets no session; who has gets one, and it is found again', async () => {
     const { browser } = await visit();
@@ -307,7 +274,7 @@ describe.each<Kind>(['Express', 'Fastify'])('on %s', (kind) => {
 
     const late = new Browser(base, browser.cookie);
     const slow = late.ask('POST', 'slow');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
     await browser.ask('POST', 'logout');
     expect((await slow).status).toBe(201);
     expect((await late.ask('GET', 'look')).body).toEqual({ user: null });
@@ -343,49 +310,11 @@ describe.each<Kind>(['Express', 'Fastify'])('on %s', (kind) => {
 });
 
 it('on Express a stream waits for its session, and then goes its way', async () => {
-  const { url } = await shared('standalone');
-  const app = await start('Express', { url });
-  const browser = new Browser(await app.getUrl());
+  const { browser } = await visitShop('redis', { kind: 'Express' });
   expect((await browser.ask('GET', 'stream')).body).toBe('one two three');
   expect(browser.setCookie).toMatch(/^sid=/u);
   expect((await browser.ask('GET', 'look')).body).toEqual({ user: null, count: 1 });
 });
-
-interface Application {
-  readonly base: string;
-  readonly browser: Browser;
-}
-
-/** With middlewares or hooks of the application's own around the sessions. */
-async function visitShop(
-  place: Place,
-  around: { kind: Kind; options?: RedisModuleOptions; chain?: readonly unknown[]; onSend?: OnSend },
-): Promise<Application> {
-  const { kind, options, chain = [SessionMiddleware], onSend } = around;
-  class Applied implements NestModule {
-    configure(consumer: MiddlewareConsumer): void {
-      if (kind === 'Express') consumer.apply(...(chain as (typeof SessionMiddleware)[])).forRoutes('*path');
-    }
-  }
-  Module({ controllers: [Shop, Streaming] })(Applied);
-  const { url } = await serve(
-    { imports: [Applied] },
-    {
-      platform: kind === 'Express' ? 'express' : 'fastify',
-      place,
-      ...(options === undefined ? {} : { options }),
-      prepare: (app) => {
-        if (kind === 'Express') return;
-        const fastify = app.getHttpAdapter().getInstance() as FastifyLike;
-        void fastifySessions(app.get(SessionService))(fastify);
-        if (onSend !== undefined) fastify.addHook('onSend', onSend);
-      },
-    },
-  );
-  return { base: url, browser: new Browser(url) };
-}
-
-type OnSend = (request: unknown, reply: unknown, payload: unknown) => Promise<unknown>;
 
 /** Nobody listens there. */
 const AWAY: RedisModuleOptions = { topology: 'standalone', url: 'redis://127.0.0.1:1' };
@@ -398,11 +327,7 @@ describe.each<readonly [Kind, string, OnSend | undefined]>([
   ['Fastify', 'a slow onSend hook', (_request, _reply, payload) => pause(20).then(() => payload)],
 ])('without Redis, on %s with %s', (kind, _, onSend) => {
   it('who has a cookie is answered 503, and no handler runs', async () => {
-    const { base } = await visitShop('embedded', {
-      kind,
-      options: AWAY,
-      ...(onSend === undefined ? {} : { onSend }),
-    });
+    const { base } = await visitShop('embedded', { kind, options: AWAY, onSend });
     const ran = Shop.orders;
     const browser = new Browser(base, SOME_COOKIE);
     expect(await browser.ask('POST', 'order')).toMatchObject({
@@ -425,7 +350,7 @@ const CHAINS: readonly (readonly [string, readonly unknown[]])[] = [
 
 describe.each(CHAINS)('%s', (_, chain) => {
   const visit = (place: Place, options?: RedisModuleOptions): Promise<Application> =>
-    visitShop(place, { kind: 'Express', chain, ...(options === undefined ? {} : { options }) });
+    visitShop(place, { kind: 'Express', chain, options });
   const squeezed = chain.includes(squeeze) ? 'gzip' : null;
   const followed = chain.includes(CacheMiddleware);
 
@@ -531,7 +456,3 @@ describe.each(EVERYWHERE)('the cookie of before, on %s, %s', (kind, place) => {
     expect((await browser.ask('GET', 'look')).body).toEqual({ user: null, count: 1 });
   });
 });
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -215,16 +215,19 @@ describe('beside what BullMQ says itself', () => {
   });
 });
 
+/** A queue that seals what it is given, with a key that nobody else has. */
+function withKeyOfItsOwn({ url, namespace, queue }: Readonly<Record<'url' | 'namespace' | 'queue', string>>) {
+  const encryption = { keys: [{ id: 'k1', secret: randomBytes(32) }], required: true };
+  const redis = createRedis({ url, namespace, codec: { encryption }, tasks: { queue } }, {});
+  onTestFinished(() => redis.disconnect());
+  return redis.tasks;
+}
+
 it('with encryption neither data nor progress nor result can be read in Redis or without the key', async () => {
   const { url, host, port } = await shared('standalone');
   const namespace = `sealed-${process.pid}`;
-  const withKey = () => {
-    const encryption = { keys: [{ id: 'k1', secret: randomBytes(32) }], required: true };
-    const redis = createRedis({ url, namespace, codec: { encryption }, tasks: { queue: 'sealed' } }, {});
-    onTestFinished(() => redis.disconnect());
-    return redis.tasks;
-  };
-  const [ours, theirs] = [withKey(), withKey()];
+  const connected = { url, namespace, queue: 'sealed' };
+  const [ours, theirs] = [withKeyOfItsOwn(connected), withKeyOfItsOwn(connected)];
   const tell = async ({ data, progress }: RunningTask): Promise<unknown> => {
     await progress({ secret: 'told-by-it' });
     if (data === 'fail') throw new Error('no');
@@ -251,13 +254,8 @@ it('with encryption neither data nor progress nor result can be read in Redis or
 it('with encryption what a task failed of is told by find, and can not be read in Redis or without the key', async () => {
   const { url, port } = await shared('standalone');
   const namespace = `failing-${process.pid}`;
-  const withKey = () => {
-    const encryption = { keys: [{ id: 'k1', secret: randomBytes(32) }], required: true };
-    const redis = createRedis({ url, namespace, codec: { encryption }, tasks: { queue: 'failing' } }, {});
-    onTestFinished(() => redis.disconnect());
-    return redis.tasks;
-  };
-  const [ours, theirs] = [withKey(), withKey()];
+  const connected = { url, namespace, queue: 'failing' };
+  const [ours, theirs] = [withKeyOfItsOwn(connected), withKeyOfItsOwn(connected)];
   class Declined extends Error {
     override readonly name = 'Declined';
   }

@@ -1,61 +1,34 @@
 /** More calls at once than a connection takes are a load of this process, and say nothing about Redis. */
 import { expect, it, onTestFinished } from 'vitest';
 import { createChaosClient, type ChaosClient } from '../../../testing/index.js';
-import {
-  BackpressureError,
-  createClient,
-  NotConnectedError,
-  resolveConnection,
-  type RedisClient,
-} from '../../connection/index.js';
+import { clientButFor } from '../../../testing/scenes/client-but-for.js';
+import { openFallback, type FallbackScene } from '../../../testing/scenes/fallback-scene.js';
+import { BackpressureError, NotConnectedError, type RedisClient } from '../../connection/index.js';
 import type { CacheOptions } from '../cache.options.js';
-import { CacheService } from '../cache-service.js';
 import type { CacheOutcome } from '../call.options.js';
-import { FallbackCache } from './fallback-cache.js';
 
 const MOST_IN_FLIGHT = 1_000;
-
-function embedded(): RedisClient {
-  return createClient(resolveConnection('redis', { topology: 'embedded' }, []));
-}
 
 /** Refuses what is too much, as a pool does. */
 function capped(inner: RedisClient): RedisClient {
   let inFlight = 0;
-  const counted = async (call: () => Promise<unknown>): Promise<unknown> => {
-    if (inFlight >= MOST_IN_FLIGHT) throw full();
-    inFlight += 1;
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    return call().finally(() => (inFlight -= 1));
-  };
-  return new Proxy(inner, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      const method = value.bind(target) as (...args: unknown[]) => Promise<unknown>;
-      if (name !== 'command' && name !== 'run') return method;
-      return (...args: unknown[]) => counted(() => method(...args));
-    },
-  });
+  const counted: Parameters<typeof clientButFor>[2] =
+    (method) =>
+    async (...args) => {
+      if (inFlight >= MOST_IN_FLIGHT) throw full();
+      inFlight += 1;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return method(...args).finally(() => (inFlight -= 1));
+    };
+  return clientButFor(clientButFor(inner, 'command', counted), 'run', counted);
 }
 
 const full = (): Error => new BackpressureError('1000 calls are in flight');
 
-interface Scene {
-  readonly cache: FallbackCache;
-  readonly chaos: ChaosClient;
-  readonly other: CacheService;
-}
-
-function open(options: CacheOptions = {}): Scene {
-  const client = embedded();
-  const chaos = createChaosClient(capped(client), { timeoutMs: 1_000 });
-  const cache = new FallbackCache(
-    { client: chaos, standby: embedded(), namespace: 'app', ownsClient: true },
-    { jitter: 0, earlyRefresh: false, ...options },
-  );
-  onTestFinished(() => cache.disconnect({ drain: '50ms' }));
-  return { cache, chaos, other: new CacheService({ client, namespace: 'app' }, { jitter: 0 }) };
+function open(options: CacheOptions = {}): FallbackScene<ChaosClient> {
+  const scene = openFallback((inner) => createChaosClient(capped(inner), { timeoutMs: 1_000 }), options);
+  onTestFinished(() => scene.cache.disconnect({ drain: '50ms' }));
+  return scene;
 }
 
 it('setMany of more entries than fit in flight stores all of them in Redis', async () => {
@@ -69,7 +42,7 @@ it('setMany of more entries than fit in flight stores all of them in Redis', asy
 it.each([{}, { strict: true }])(
   'reads are answered from here, and Redis stays in charge: %o',
   async (options) => {
-    const { cache, chaos } = open(options);
+    const { cache, client: chaos } = open(options);
     await cache.set('k', 'copied');
     await cache.hset('h', 'f', 'copied');
     chaos.fail(full());
@@ -85,7 +58,7 @@ it.each([{}, { strict: true }])(
 );
 
 it('writes reject, or answer as those do that are ignored, and leave no copy behind', async () => {
-  const { cache, chaos, other } = open();
+  const { cache, client: chaos, other } = open();
   await cache.set('k', 'old');
   chaos.fail(full());
   const refused = { code: 'BACKPRESSURE' };
@@ -100,7 +73,7 @@ it('writes reject, or answer as those do that are ignored, and leave no copy beh
 });
 
 it('a replay that meets it loses nothing', async () => {
-  const { cache, chaos, other } = open();
+  const { cache, client: chaos, other } = open();
   await other.hset('h', { f: 'old', g: 'old' });
   chaos.fail(new NotConnectedError('the server is away'));
   await cache.incr('n', 5);

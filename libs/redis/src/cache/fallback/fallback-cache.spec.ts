@@ -1,12 +1,12 @@
 /** What becomes of each call while Redis is away, and after: over a client that fails on command. */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createChaosClient, type ChaosClient } from '../../../testing/index.js';
+import { clientButFor } from '../../../testing/scenes/client-but-for.js';
+import { embeddedRedis, openFallback } from '../../../testing/scenes/fallback-scene.js';
 import {
-  createClient,
   NotConnectedError,
   OutcomeUnknownError,
   RedisReplyError,
-  resolveConnection,
   type RedisClient,
 } from '../../connection/index.js';
 import { onTelemetry, type TelemetryEvent } from '../../core/index.js';
@@ -27,22 +27,14 @@ interface Scene {
   readonly back: () => Promise<void>;
 }
 
-function embedded(): RedisClient {
-  return createClient(resolveConnection('redis', { topology: 'embedded' }, []));
-}
-
 function open(options: CacheOptions = {}, more: Partial<FallbackSurroundings> = {}): Scene {
-  const client = embedded();
-  const chaos = createChaosClient(client, { timeoutMs: DEADLINE_MS });
-  const cache = new FallbackCache(
-    { client: chaos, standby: embedded(), namespace: 'app', ownsClient: true, ...more },
-    { jitter: 0, earlyRefresh: false, ...options },
-  );
+  const failing = (inner: RedisClient): ChaosClient => createChaosClient(inner, { timeoutMs: DEADLINE_MS });
+  const { cache, client: chaos, other } = openFallback(failing, options, more);
   onTestFinished(() => cache.disconnect({ drain: '50ms' }));
   return {
     cache,
     chaos,
-    other: new CacheService({ client, namespace: 'app' }, { jitter: 0 }),
+    other,
     cut: (error = down()) => chaos.fail(error),
     async back() {
       chaos.heal();
@@ -60,17 +52,10 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 function lateAnswers(inner: RedisClient): { client: RedisClient; hold: () => void; release: () => void } {
   let held: Promise<void> | undefined;
   let release: () => void = () => undefined;
-  const command: RedisClient['command'] = async (name, args, options) => {
-    const reply = inner.command(name, args, options);
+  const client = clientButFor(inner, 'command', (command) => async (...args) => {
+    const reply = command(...args);
     await held;
-    return (await reply) as never;
-  };
-  const client = new Proxy(inner, {
-    get(target, property) {
-      if (property === 'command') return command;
-      const value: unknown = Reflect.get(target, property, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
+    return reply;
   });
   const hold = (): void => {
     held = new Promise((resolve) => (release = resolve));
@@ -138,9 +123,9 @@ describe('while Redis is away', () => {
   });
 
   it('an answer that was under way when its key was changed leaves no copy', async () => {
-    const late = lateAnswers(embedded());
+    const late = lateAnswers(embeddedRedis());
     const chaos = createChaosClient(late.client, { timeoutMs: DEADLINE_MS });
-    const cache = new FallbackCache({ client: chaos, standby: embedded(), namespace: 'app' });
+    const cache = new FallbackCache({ client: chaos, standby: embeddedRedis(), namespace: 'app' });
     onTestFinished(() => cache.disconnect());
     for (const key of ['before', 'during']) await cache.set(key, 'old');
     late.hold();
@@ -482,7 +467,7 @@ describe('what it tells', () => {
   });
 
   it('where nothing stands in it is the cache itself', async () => {
-    const cache = new FallbackCache({ client: embedded(), namespace: 'app', ownsClient: true });
+    const cache = new FallbackCache({ client: embeddedRedis(), namespace: 'app', ownsClient: true });
     onTestFinished(() => cache.disconnect());
     await cache.connect();
     await cache.namespace('books').set('k', 1);

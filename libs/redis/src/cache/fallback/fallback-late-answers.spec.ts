@@ -1,13 +1,11 @@
 /** What is late: answers of Redis when others have given it up, or when their key was read meanwhile; and the codec. */
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { openFallback } from '../../../testing/scenes/fallback-scene.js';
 import {
-  createClient,
   NotConnectedError,
   PassingClient,
-  resolveConnection,
   type Arg,
   type CallOptions,
-  type RedisClient,
   type Reply,
   type ScanOptions,
   type Script,
@@ -93,22 +91,13 @@ interface Scene {
   readonly back: () => Promise<void>;
 }
 
-function embedded(): RedisClient {
-  return createClient(resolveConnection('redis', { topology: 'embedded' }, []));
-}
-
 function open(options: CacheOptions = {}): Scene {
-  const inner = embedded();
-  const client = new SlowClient(inner);
-  const cache = new FallbackCache(
-    { client, standby: embedded(), namespace: 'app', ownsClient: true },
-    { jitter: 0, earlyRefresh: false, ...options },
-  );
+  const { cache, client, other } = openFallback((inner) => new SlowClient(inner), options);
   onTestFinished(() => cache.disconnect({ drain: '50ms' }));
   return {
     cache,
     client,
-    other: new CacheService({ client: inner, namespace: 'app' }, { jitter: 0 }),
+    other,
     async lose() {
       client.lose();
       await cache.get('other');

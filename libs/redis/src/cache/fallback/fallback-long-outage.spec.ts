@@ -1,14 +1,10 @@
 /** Counters and hashes of which Redis did not tell the expiry, in an outage longer than their copies stay. */
 import { expect, it, onTestFinished } from 'vitest';
 import { createChaosClient, FakeClock, type ChaosClient } from '../../../testing/index.js';
-import {
-  createClient,
-  NotConnectedError,
-  resolveConnection,
-  type RedisClient,
-} from '../../connection/index.js';
-import { CacheService } from '../cache-service.js';
-import { FallbackCache } from './fallback-cache.js';
+import { openFallback } from '../../../testing/scenes/fallback-scene.js';
+import { NotConnectedError, type RedisClient } from '../../connection/index.js';
+import type { CacheService } from '../cache-service.js';
+import type { FallbackCache } from './fallback-cache.js';
 
 interface Scene {
   readonly cache: FallbackCache;
@@ -23,14 +19,8 @@ interface Scene {
 
 function open(): Scene {
   const clock = new FakeClock();
-  const embedded = (): RedisClient =>
-    createClient(resolveConnection('redis', { topology: 'embedded' }, []), { clock });
-  const [client, standby] = [embedded(), embedded()];
-  const chaos = createChaosClient(client, { timeoutMs: 60 });
-  const cache = new FallbackCache(
-    { client: chaos, standby, namespace: 'app', clock, ownsClient: true },
-    { jitter: 0, earlyRefresh: false },
-  );
+  const failing = (inner: RedisClient): ChaosClient => createChaosClient(inner, { timeoutMs: 60 });
+  const { cache, client: chaos, standby, other } = openFallback(failing, {}, { clock });
   onTestFinished(() => {
     void cache.disconnect({ drain: '1ms' });
   });
@@ -44,7 +34,7 @@ function open(): Scene {
     cache,
     chaos,
     standby,
-    other: new CacheService({ client, namespace: 'app', clock }, { jitter: 0 }),
+    other,
     cut: () => chaos.fail(new NotConnectedError('the server is away')),
     pass,
     async back() {

@@ -1,31 +1,18 @@
 /** A cache that closes: loads under way go on, with all that they ask for themselves, and nobody else is let in. */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { FakeClock } from '../../../testing/index.js';
-import { createClient, resolveConnection } from '../../connection/index.js';
-import { CacheService } from '../cache-service.js';
+import {
+  gate,
+  loadUnderWay,
+  openStillCache,
+  settled,
+  type StillCache,
+} from '../../../testing/scenes/still-cache.js';
+import type { CacheService } from '../cache-service.js';
 
-function open() {
-  const clock = new FakeClock();
-  const client = createClient(resolveConnection('draining', { topology: 'embedded' }, []), { clock });
-  const cache = new CacheService({ client, namespace: 'app', clock }, { jitter: 0, earlyRefresh: false });
-  onTestFinished(async () => {
-    const closing = cache.disconnect({ drain: '1ms' });
-    await clock.advanceAsync(10);
-    await closing;
-    await client.disconnect();
-  });
-  return { cache, clock };
-}
-
-/** Whatever is under way in this process goes as far as it can without time passing. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
-function gate(): { readonly passed: Promise<void>; readonly pass: () => void } {
-  let pass: () => void = () => undefined;
-  const passed = new Promise<void>((resolve) => (pass = resolve));
-  return { passed, pass };
+function open(): StillCache {
+  const stage = openStillCache();
+  onTestFinished(() => stage.close());
+  return stage;
 }
 
 const CLOSED = { code: 'CACHE_CLOSED' };
@@ -43,42 +30,32 @@ describe('a load under way while the cache closes', () => {
   ])('may ask for %s', async (_what, ask) => {
     const { cache } = open();
     await cache.set('there', 1);
-    const { passed, pass } = gate();
-    const outer = cache.getOrSet('outer', async () => {
-      await passed;
-      return ask(cache);
-    });
-    await settled();
+    const { outer, goOn } = await loadUnderWay(cache, () => ask(cache));
     const closing = cache.disconnect({ drain: '10s' });
-    pass();
+    goOn();
     expect(await outer).toBe(1);
     await closing;
   });
 
   it('under one name may ask for a key of the cache it is named in', async () => {
     const { cache } = open();
-    const { passed, pass } = gate();
-    const outer = cache.namespace('books').getOrSet('outer', async () => {
-      await passed;
-      return cache.getOrSet('inner', () => 1);
-    });
-    await settled();
+    const { outer, goOn } = await loadUnderWay(cache.namespace('books'), () =>
+      cache.getOrSet('inner', () => 1),
+    );
     const closing = cache.disconnect({ drain: '10s' });
     await settled();
-    pass();
+    goOn();
     expect(await outer).toBe(1);
     await closing;
   });
 
   it('lets nobody else in', async () => {
     const { cache } = open();
-    const { passed, pass } = gate();
-    const outer = cache.getOrSet('outer', () => passed);
-    await settled();
+    const { outer, goOn } = await loadUnderWay(cache, () => 1);
     const closing = cache.disconnect({ drain: '10s' });
     await expect(cache.getOrSet('other', () => 1)).rejects.toMatchObject(CLOSED);
     await expect(cache.getOrSet('outer', () => 1)).rejects.toMatchObject(CLOSED);
-    pass();
+    goOn();
     await outer;
     await closing;
   });
@@ -113,17 +90,15 @@ describe('caches of other names', () => {
     ['1s', 1_000, CLOSED],
   ] as const)('are given the %s of the one they are named in', async (drain, passes, end) => {
     const { cache, clock } = open();
-    const { passed, pass } = gate();
     let ended: unknown;
-    const loading = cache.namespace('books').getOrSet('k', () => passed.then(() => 'loaded'));
-    loading.then(
+    const { outer, goOn } = await loadUnderWay(cache.namespace('books'), () => 'loaded');
+    outer.then(
       (value) => (ended = value),
       (error: unknown) => (ended = error),
     );
-    await settled();
     const closing = cache.disconnect({ drain });
     await clock.advanceAsync(passes);
-    pass();
+    goOn();
     await settled();
     expect(ended).toEqual(end === CLOSED ? expect.objectContaining(CLOSED) : end);
     await closing;

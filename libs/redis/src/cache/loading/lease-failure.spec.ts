@@ -1,5 +1,6 @@
 /** Who was waiting when a load failed shares its failure, also when they ask for the lease only after it. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { clientButFor } from '../../../testing/scenes/client-but-for.js';
 import { createClient, resolveConnection, type RedisClient } from '../../connection/index.js';
 import { createCodec } from '../../codec/index.js';
 import { CacheKeys } from '../cache.keys.js';
@@ -43,18 +44,10 @@ it('a caller whose read was on its way when the load failed does not load again'
   const inner = open();
   let held: Promise<unknown> = Promise.resolve();
   // The second process: its reads are answered, and its lease is asked for, only after the first has failed.
-  const slow = new Proxy(inner, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== 'function') return value;
-      const method = value.bind(target) as (...args: unknown[]) => unknown;
-      if (name !== 'command') return method;
-      return async (...args: unknown[]) => {
-        const reply = method(...args);
-        if (args[0] === 'GET') await held;
-        return reply;
-      };
-    },
+  const slow = clientButFor(inner, 'command', (command) => async (...args) => {
+    const reply = command(...args);
+    if (args[0] === 'GET') await held;
+    return reply;
   });
   const [one, two] = [inner, slow].map((each) => new CacheService({ client: each, namespace: 'app' }));
   let calls = 0;

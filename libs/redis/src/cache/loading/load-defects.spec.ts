@@ -1,28 +1,16 @@
 /** Loads that went wrong in quiet: tags that name nothing, loaders that wait for themselves, and callers who leave. */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { FakeClock } from '../../../testing/index.js';
-import { createClient, resolveConnection, type RedisClient } from '../../connection/index.js';
+import { clientButFor } from '../../../testing/scenes/client-but-for.js';
+import { gate, openStillCache, settled, type StillCache } from '../../../testing/scenes/still-cache.js';
+import type { RedisClient } from '../../connection/index.js';
 import type { CacheOptions } from '../cache.options.js';
 import { CacheService } from '../cache-service.js';
 import type { LoadContext } from '../call.options.js';
 
-function open(options: CacheOptions = {}, wrap = (inner: RedisClient): RedisClient => inner) {
-  const clock = new FakeClock();
-  const client = createClient(resolveConnection('loads', { topology: 'embedded' }, []), { clock });
-  const surroundings = { client: wrap(client), namespace: 'app', clock };
-  const cache = new CacheService(surroundings, { jitter: 0, earlyRefresh: false, ...options });
-  onTestFinished(async () => {
-    const closing = cache.disconnect({ drain: '1ms' });
-    await clock.advanceAsync(10);
-    await closing;
-    await client.disconnect();
-  });
-  return { cache, clock, client };
-}
-
-/** Whatever is under way in this process goes as far as it can without time passing. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+function open(options: CacheOptions = {}, wrap?: (inner: RedisClient) => RedisClient): StillCache {
+  const stage = openStillCache(options, wrap);
+  onTestFinished(() => stage.close());
+  return stage;
 }
 
 const NO_TAG = { code: 'INVALID_CACHE_KEY' };
@@ -54,15 +42,9 @@ describe('a tag that names nothing', () => {
 
 it('a load whose value could not be stored gives its lease back, whatever the reason', async () => {
   const broken = (inner: RedisClient): RedisClient =>
-    new Proxy(inner, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name, target);
-        if (typeof value !== 'function') return value;
-        const method = value.bind(target) as (script: { name: string }, ...rest: unknown[]) => unknown;
-        if (name !== 'run') return method;
-        return (script: { name: string }, ...rest: unknown[]) =>
-          script.name === 'cache.fill' ? Promise.reject(new Error('no')) : method(script, ...rest);
-      },
+    clientButFor(inner, 'run', (run) => (...args) => {
+      const { name } = args[0] as { name: string };
+      return name === 'cache.fill' ? Promise.reject(new Error('no')) : run(...args);
     });
   const { cache } = open({}, broken);
   expect(await cache.getOrSet('k', () => 1)).toBe(1);
@@ -148,35 +130,24 @@ describe('callers who leave', () => {
   });
 
   it('nobody waits any more when the lease is granted: the loader does not run, and the key is free', async () => {
-    let asked: () => void = () => undefined;
-    const asking = new Promise<void>((resolve) => (asked = resolve));
-    let grant: () => void = () => undefined;
-    const granting = new Promise<void>((resolve) => (grant = resolve));
+    const [asking, granting] = [gate(), gate()];
     const slow = (inner: RedisClient): RedisClient =>
-      new Proxy(inner, {
-        get(target, name) {
-          const value: unknown = Reflect.get(target, name, target);
-          if (typeof value !== 'function') return value;
-          const method = value.bind(target) as (...args: unknown[]) => Promise<unknown>;
-          if (name !== 'command') return method;
-          return async (...args: unknown[]) => {
-            const reply = await method(...args);
-            if (args[0] !== 'SET') return reply;
-            asked();
-            await granting;
-            return reply;
-          };
-        },
+      clientButFor(inner, 'command', (command) => async (...args) => {
+        const reply = await command(...args);
+        if (args[0] !== 'SET') return reply;
+        asking.pass();
+        await granting.passed;
+        return reply;
       });
     const { cache } = open({}, slow);
     const controller = new AbortController();
     let calls = 0;
     const load = (): number => (calls += 1);
     const leaving = cache.getOrSet('k', load, { signal: controller.signal });
-    await asking;
+    await asking.passed;
     controller.abort(new Error('not interested'));
     await expect(leaving).rejects.toThrow('not interested');
-    grant();
+    granting.pass();
     await settled();
     expect(calls).toBe(0);
     expect(await cache.get('k')).toBeUndefined();

@@ -1,6 +1,8 @@
 /** Strict caches do nothing without Redis, also for those who join while somebody is asking it in vain. */
 import { expect, it, onTestFinished } from 'vitest';
-import { createClient, resolveConnection, type RedisClient } from '../../connection/index.js';
+import { clientButFor } from '../../../testing/scenes/client-but-for.js';
+import { settled } from '../../../testing/scenes/still-cache.js';
+import { createClient, resolveConnection } from '../../connection/index.js';
 import { CacheService } from '../cache-service.js';
 import type { CacheOutcome } from '../call.options.js';
 
@@ -9,30 +11,18 @@ function open({ answered = 0, failures = 1 } = {}) {
   const inner = createClient(resolveConnection('strict', { topology: 'embedded' }, []));
   const failing: ((error: Error) => void)[] = [];
   let asked = 0;
-  const client = new Proxy(inner, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      const method = value.bind(target) as (...args: unknown[]) => unknown;
-      if (name !== 'command') return method;
-      return (...args: unknown[]) => {
-        if (args[0] !== 'SET') return method(...args);
-        asked += 1;
-        if (asked <= answered || failing.length === failures) return method(...args);
-        return new Promise((_resolve, reject) => failing.push(reject));
-      };
-    },
-  }) satisfies RedisClient;
+  const client = clientButFor(inner, 'command', (command) => (...args) => {
+    if (args[0] !== 'SET') return command(...args);
+    asked += 1;
+    if (asked <= answered || failing.length === failures) return command(...args);
+    return new Promise((_resolve, reject) => failing.push(reject));
+  });
   const cache = new CacheService({ client, namespace: 'app' }, { strict: true });
   onTestFinished(async () => {
     await cache.disconnect({ drain: '0s' });
     await inner.disconnect();
   });
   return { cache, failing };
-}
-
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 it('who joined after the question asks anew, and is answered when Redis is', async () => {

@@ -1,7 +1,7 @@
 /** A cache whose time stands still until its test moves it, and loads that wait for their test. */
-import { CacheService, type CacheOptions } from '../src/cache/index.js';
-import { createClient, resolveConnection, type RedisClient } from '../src/connection/index.js';
-import { FakeClock } from './fake-clock.js';
+import { CacheService, type CacheOptions } from '../../src/cache/index.js';
+import { createClient, resolveConnection, type RedisClient } from '../../src/connection/index.js';
+import { FakeClock } from '../fake-clock.js';
 
 export interface StillCache {
   readonly cache: CacheService;

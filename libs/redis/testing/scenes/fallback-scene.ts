@@ -4,9 +4,9 @@ import {
   FallbackCache,
   type CacheOptions,
   type FallbackSurroundings,
-} from '../src/cache/index.js';
-import { createClient, resolveConnection, type RedisClient } from '../src/connection/index.js';
-import type { Clock } from '../src/core/index.js';
+} from '../../src/cache/index.js';
+import { createClient, resolveConnection, type RedisClient } from '../../src/connection/index.js';
+import type { Clock } from '../../src/core/index.js';
 
 export interface FallbackScene<Client extends RedisClient> {
   readonly cache: FallbackCache;
