@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Codec } from '../codec/index.js';
-import { isRedisModuleError, systemClock, type Clock } from '../core/index.js';
+import { inBatches, isRedisModuleError, systemClock, type Clock } from '../core/index.js';
 import type { RedisClient } from '../connection/index.js';
 import { SessionCalls, type SessionCounts } from './session-calls.js';
 import { createId, isHandle, randomTag, refOf, tagOfUser, type SessionRef } from './session-id.js';
@@ -156,7 +156,7 @@ export class SessionService<Data extends object = SessionData> {
     return this.#calls.guard('list', async () => {
       const tag = tagOfUser(this.#keys.namespace, user);
       const handles = await this.#client.command<string[]>('ZRANGE', [this.#keys.index(tag), 0, -1]);
-      const infos = await Promise.all(handles.map((handle) => this.#info({ tag, handle })));
+      const infos = await inBatches(handles, (handle) => this.#info({ tag, handle }));
       return infos.filter((info) => info !== undefined).toSorted((a, b) => b.lastUsedAt - a.lastUsedAt);
     });
   }
@@ -298,9 +298,9 @@ export class SessionService<Data extends object = SessionData> {
         fields: await this.#seal.data(key, state.data, [...changed]),
       });
       if (saved.state === 'saved') {
-        const { version } = saved;
+        const { version, leftMs } = saved;
         const former = state.former || move > 0;
-        return this.#present({ ...state, handle, known, version, former, leftMs: this.settings.idleMs });
+        return this.#present({ ...state, handle, known, version, former, leftMs });
       }
       if (saved.state === 'conflict') throw conflict();
       if (saved.state === 'gone') throw gone();
@@ -317,7 +317,7 @@ export class SessionService<Data extends object = SessionData> {
     const token = newToken();
     let current = await this.#reload(session);
     for (let attempt = 0; attempt < ATTEMPTS && current !== undefined; attempt += 1) {
-      const { handle, meta, version, leftMs, former } = current.state;
+      const { handle, meta, version, former } = current.state;
       // Another request was faster, and its answer may be the last that the browser hears: its id has to go on too.
       if (former || session.state.former) {
         const joined = await this.#join(id, current.state, session.state);
@@ -333,7 +333,7 @@ export class SessionService<Data extends object = SessionData> {
       const args = { from: handle, to: next.handle, token, version, graceMs, fields };
       const rotated = await this.#client.run(rotateScript, keys, args);
       if (rotated.state === 'saved') {
-        const { version: now } = rotated;
+        const { version: now, leftMs } = rotated;
         return this.#present({ id, ...next, meta: told, data, known, version: now, former: false, leftMs });
       }
       if (rotated.state === 'gone') break;
@@ -363,16 +363,16 @@ export class SessionService<Data extends object = SessionData> {
   /** What is no longer listed is ended already; this only frees its memory. */
   async #discard(tag: string, handles: readonly string[]): Promise<void> {
     const keys = handles.map((handle) => this.#keys.session({ tag, handle }));
-    await Promise.all(keys.map((key) => this.#client.command('UNLINK', [key]).catch(() => undefined)));
+    await inBatches(keys, (key) => this.#client.command('UNLINK', [key]).catch(() => undefined));
   }
 
   async #info(ref: SessionRef): Promise<SessionInfo | undefined> {
     const key = this.#keys.session(ref);
-    const [meta, usedAt, left] = await Promise.all([
-      this.#client.command<Buffer | null>('HGET', [key, META_FIELD], { reply: 'bytes' }),
-      this.#client.command<string | null>('HGET', [key, 't']),
+    const [fields, left] = await Promise.all([
+      this.#client.command<(Buffer | null)[]>('HMGET', [key, META_FIELD, 't'], { reply: 'bytes' }),
       this.#client.command<number>('PTTL', [key]),
     ]);
+    const [meta = null, usedAt] = fields;
     if (meta === null || left < 0) return undefined;
     const opened = await this.#seal.open(key, new Map([[META_FIELD, meta]])).catch(noneIfUnreadable);
     if (opened === undefined) return undefined;
@@ -381,7 +381,7 @@ export class SessionService<Data extends object = SessionData> {
     return {
       handle: ref.handle,
       createdAt,
-      lastUsedAt: Number(usedAt),
+      lastUsedAt: Number(String(usedAt)),
       expiresAt,
       device: device ?? undefined,
     };

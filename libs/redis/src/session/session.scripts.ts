@@ -267,7 +267,7 @@ export interface SaveArgs {
 }
 
 export type Saved =
-  | { readonly state: 'saved'; readonly version: number }
+  | { readonly state: 'saved'; readonly version: number; readonly leftMs: number }
   | { readonly state: 'conflict'; readonly version: number }
   | { readonly state: 'moved'; readonly to: string }
   | { readonly state: 'gone' };
@@ -283,14 +283,14 @@ if member and not redis.call('ZSCORE', KEYS[2], member) then
   redis.call('UNLINK', KEYS[1])
   return {'gone'}
 end
-if s[4] == ARGV[2] then return {'saved', s[1]} end
+if s[4] == ARGV[2] then return {'saved', s[1], redis.call('PTTL', KEYS[1])} end
 if ARGV[3] ~= '0' and ARGV[3] ~= s[1] then return {'conflict', s[1]} end
 local at = 5 + tonumber(ARGV[4])
 if at > 5 then redis.call('HDEL', KEYS[1], unpack(ARGV, 5, at - 1)) end
 local version = text(tonumber(s[1]) + 1)
 redis.call('HSET', KEYS[1], 'v', version, 'w', ARGV[2], 't', text(now), unpack(ARGV, at))
 keep(endOf(s[5], s[6]), member, 'XX')
-return {'saved', version}`,
+return {'saved', version, redis.call('PTTL', KEYS[1])}`,
   args: ({ member, token, version, remove, fields }: SaveArgs) => [
     member,
     token,
@@ -310,7 +310,7 @@ return {'saved', version}`,
     keyspace.call('HSET', session, 'v', next, 'w', token, 't', step.now, ...fields);
     const ends = step.endOf(Number(step.text('i')), Number(step.text('a')));
     step.keep(ends, step.text('x') === '1' ? member : undefined, ['XX']);
-    return words('saved', next);
+    return saved(step, next);
   },
   idempotent: true,
 });
@@ -327,17 +327,23 @@ function standingOf(step: Step, member: string, token: string): Standing {
     step.keyspace.call('UNLINK', step.session);
     return { reply: words('gone') };
   }
-  return step.text('w') === token ? { reply: words('saved', version) } : { version };
+  return step.text('w') === token ? { reply: saved(step, version) } : { version };
 }
 
 function words(...texts: readonly string[]): Reply {
   return texts.map((text) => Buffer.from(text));
 }
 
+function saved({ keyspace, session }: Step, version: string, key = session): Reply {
+  return [...replyItems(words('saved', version)), keyspace.call('PTTL', key)];
+}
+
 function toSaved(reply: Reply): Saved {
-  const [state, detail] = replyItems(reply).map(replyText);
+  const items = replyItems(reply);
+  const [state, detail] = items.map(replyText);
   if (state === 'moved') return { state, to: detail ?? '' };
-  if (state === 'saved' || state === 'conflict') return { state, version: Number(detail) };
+  if (state === 'conflict') return { state, version: Number(detail) };
+  if (state === 'saved') return { state, version: Number(detail), leftMs: Number(items[2]) };
   return { state: 'gone' };
 }
 
@@ -358,7 +364,7 @@ export const rotateScript = defineScript({
   name: 'session.rotate',
   lua: `${NOW}
 local done = redis.call('HMGET', KEYS[3], 'w', 'v')
-if done[1] == ARGV[3] then return {'saved', done[2]} end
+if done[1] == ARGV[3] then return {'saved', done[2], redis.call('PTTL', KEYS[3])} end
 local s = redis.call('HMGET', KEYS[1], 'v', 'r', 'x', 'i', 'a')
 if s[2] then return {'moved', s[2]} end
 if not s[1] then return {'gone'} end
@@ -382,7 +388,7 @@ if ARGV[5] ~= '0' then
   redis.call('HSET', KEYS[1], 'r', ARGV[2])
   redis.call('PEXPIRE', KEYS[1], ARGV[5])
 end
-return {'saved', version}`,
+return {'saved', version, redis.call('PTTL', KEYS[3])}`,
   args: ({ from, to, token, version, graceMs, fields }: RotateArgs) => [
     from,
     to,
@@ -394,7 +400,7 @@ return {'saved', version}`,
   decode: toSaved,
   twin: (keyspace, [session, index, next]: OldIndexNew, args) => {
     const step = new Step(keyspace, session, index);
-    if (step.text('w', next) === args.token) return words('saved', step.text('v', next) ?? '');
+    if (step.text('w', next) === args.token) return saved(step, step.text('v', next) ?? '', next);
     const standing = standingOf(step, args.from, '');
     if (standing.reply !== undefined) return standing.reply;
     if (String(args.version) !== standing.version) return words('conflict', standing.version);
@@ -425,7 +431,7 @@ return {'saved', version}`,
       keyspace.call('HSET', session, 'r', args.to);
       keyspace.call('PEXPIRE', session, args.graceMs);
     }
-    return words('saved', version);
+    return saved(step, version, next);
   },
   idempotent: true,
 });
