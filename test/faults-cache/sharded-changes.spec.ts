@@ -1,25 +1,20 @@
 /** Changes of shards that something comes in the way of: a death in the middle of them, another change, the end. */
 import { describe, expect, it, vi } from 'vitest';
-import { keyOn, ServerRoom, type Participant } from './sharded-lines.js';
+import {
+  keyOn,
+  openRoom,
+  reaching,
+  ServerRoom,
+  stageOf,
+  stateOf,
+  type Participant,
+} from './sharded-lines.js';
 
 const LEASE_MS = 400;
 const IDS = ['a', 'b', 'c'] as const;
 const KEYS = Array.from({ length: 60 }, (_, i) => `key:${i}`);
 
-const state = ({ cache }: Participant, id: string): string | undefined => cache.status().shards[id]?.state;
-const stage = ({ cache }: Participant): string | undefined => cache.status().move?.stage;
-const reaching = (participant: Participant, wanted: string | undefined): Promise<unknown> =>
-  vi.waitFor(() => expect(stage(participant)).toBe(wanted), { timeout: 8_000, interval: 2 });
-
-async function open(
-  ids: readonly string[],
-  count: number,
-): Promise<{ room: ServerRoom; processes: Participant[] }> {
-  const room = new ServerRoom(LEASE_MS);
-  const processes = Array.from({ length: count }, () => room.process(ids));
-  for (const { cache } of processes) await cache.connect({ timeout: '20s' });
-  return { room, processes };
-}
+const open = (ids: readonly string[], count: number) => openRoom(ids, { leaseMs: LEASE_MS, count });
 
 describe('a shard that is being added', () => {
   it('dies before it has anything: invalidations go on, and the change when it is back', async () => {
@@ -49,7 +44,7 @@ describe('a shard that is being added', () => {
     await expect(one.cache.addShard('d', { options: room.server('d') })).rejects.toMatchObject({
       code: 'SHARD_QUORUM',
     });
-    expect(stage(one)).toBe('announced');
+    expect(stageOf(one)).toBe('announced');
     await one.cache.set('key:1', 'stored');
     connect();
     await reaching(one, undefined);
@@ -88,7 +83,7 @@ it('what is carried to a shard that is out stays where it was until that is back
   const heal = other.line('b').refuse('cache.remove');
   await other.cache.delete(keyOn(one.cache, 'b', 5));
   heal();
-  await vi.waitFor(() => expect(state(one, 'b')).toBe('out'));
+  await vi.waitFor(() => expect(stateOf(one, 'b')).toBe('out'));
   walkOn();
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS));
   for (const back of backs) back();
@@ -113,7 +108,7 @@ describe('the record of a change that died before anybody knew that it was agree
     one.line('a').refuse('shards.learn');
     const adding = one.cache.addShard('d', { options: room.server('d') });
     adding.catch(() => undefined);
-    await vi.waitFor(() => expect(stage(one)).toBe('announced'), { interval: 1 });
+    await vi.waitFor(() => expect(stageOf(one)).toBe('announced'), { interval: 1 });
     one.line('d').refuse('shards.learn');
     await one.cache.disconnect();
     await vi.waitFor(() => expect(other.cache.status().shards['d']?.slots).toBe(8_192), { timeout: 8_000 });
@@ -170,7 +165,7 @@ describe('closing', () => {
     const closing = other.cache.disconnect();
     const draining = one.cache.drain('a');
     await new Promise((resolve) => setTimeout(resolve, LEASE_MS / 3));
-    expect(stage(one)).toBe('announced');
+    expect(stageOf(one)).toBe('announced');
     putOn();
     await Promise.all([setting, closing, draining]);
     expect(one.cache.status().shards['a']).toMatchObject({ slots: 0 });

@@ -2,7 +2,7 @@
  * Processes and shards within this process: each process has its own line to each shard, on which calls can be held
  * up or refused by name, so that two of them can be led into the very order that is to be tried.
  */
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { ShardedCache } from '@anbar/nestjs-redis/cache';
 import {
   createClient,
@@ -202,6 +202,32 @@ export class ServerRoom {
     };
     return { cache, line, open, cutOff, stall };
   }
+}
+
+/** So many processes that were given the same shards, and are connected. */
+export async function openRoom(
+  ids: readonly string[],
+  { leaseMs, count }: { leaseMs: number; count: number },
+): Promise<{ room: ServerRoom; processes: Participant[] }> {
+  const room = new ServerRoom(leaseMs);
+  const processes = Array.from({ length: count }, () => room.process(ids));
+  for (const { cache } of processes) await cache.connect({ timeout: '20s' });
+  return { room, processes };
+}
+
+/** What a process takes that shard for. */
+export function stateOf({ cache }: Participant, id: string): string | undefined {
+  return cache.status().shards[id]?.state;
+}
+
+/** How far the move under way has come, as a process knows it. */
+export function stageOf({ cache }: Participant): string | undefined {
+  return cache.status().move?.stage;
+}
+
+/** Settles when the move has come so far; `undefined` is the end of it. */
+export function reaching(participant: Participant, stage: string | undefined): Promise<unknown> {
+  return vi.waitFor(() => expect(stageOf(participant)).toBe(stage), { timeout: 8_000, interval: 2 });
 }
 
 /** A key that lies on that shard. */

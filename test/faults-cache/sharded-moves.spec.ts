@@ -1,19 +1,14 @@
 /** Moves of slots that something comes in the way of: a connection, a majority, a write, a wrong address. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { keyOn, ServerRoom, type Participant } from './sharded-lines.js';
+import { keyOn, openRoom, reaching, type Participant } from './sharded-lines.js';
 
 const LEASE_MS = 400;
 
 async function open(...ids: readonly string[]) {
-  const room = new ServerRoom(LEASE_MS);
-  const one = room.process(ids);
-  const { cache } = one;
-  await cache.connect();
-  return { room, one, cache };
+  const { room, processes } = await openRoom(ids, { leaseMs: LEASE_MS, count: 1 });
+  const [one] = processes as [Participant];
+  return { room, one, cache: one.cache };
 }
-
-const reaching = (cache: Participant['cache'], stage: string | undefined): Promise<unknown> =>
-  vi.waitFor(() => expect(cache.status().move?.stage).toBe(stage), { timeout: 8_000, interval: 2 });
 
 describe('while it is not known whether the old owner is still the same server', () => {
   async function movingCounter() {
@@ -22,7 +17,7 @@ describe('while it is not known whether the old owner is still the same server',
     for (const expected of [1, 2, 3]) expect(await cache.incr(key)).toBe(expected);
     const walkOn = one.line('a').hold('SCAN');
     const draining = cache.drain('a');
-    await reaching(cache, 'moving');
+    await reaching(one, 'moving');
     const letAsk = one.line('a').hold('PING');
     one.line('a').loseConnection();
     return { one, cache, key, draining, walkOn, letAsk };
@@ -62,7 +57,7 @@ it('a move that was broken off by an outage goes on after it, and writes with it
   expect(cache.status().move?.stage).toBe('handover');
   expect(await cache.set(key, 'refused')).toBe(false);
   for (const heal of healing) heal();
-  await reaching(cache, undefined);
+  await reaching(one, undefined);
   expect(await cache.set(key, 'stored')).toBe(true);
   expect(await cache.get(key)).toBe('stored');
 });
@@ -72,11 +67,11 @@ it('what is written while a handover begins is stored when it was said to be', a
   const key = keyOn(cache, 'a');
   const clearOn = one.line('b').hold('SCAN');
   const draining = cache.drain('a');
-  await reaching(cache, 'announced');
+  await reaching(one, 'announced');
   const putOn = one.line('a').hold('cache.put');
   const setting = cache.set(key, 'written');
   clearOn();
-  await reaching(cache, 'handover');
+  await reaching(one, 'handover');
   putOn();
   expect(await setting).toBe(true);
   await draining;

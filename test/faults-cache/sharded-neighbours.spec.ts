@@ -1,18 +1,11 @@
 /** Two processes that are one change apart, as they may be: what one has acknowledged, the other may not undo. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { keyOn, ServerRoom, type Participant } from './sharded-lines.js';
+import { keyOn, openRoom, stateOf, type Participant } from './sharded-lines.js';
 
 const LEASE_MS = 1_000;
 const IDS = ['a', 'b', 'c'] as const;
 
-const state = ({ cache }: Participant, id: string): string | undefined => cache.status().shards[id]?.state;
-
-async function open(count: number): Promise<{ room: ServerRoom; processes: Participant[] }> {
-  const room = new ServerRoom(LEASE_MS);
-  const processes = Array.from({ length: count }, () => room.process(IDS));
-  for (const { cache } of processes) await cache.connect({ timeout: '20s' });
-  return { room, processes };
-}
+const open = (count: number) => openRoom(IDS, { leaseMs: LEASE_MS, count });
 
 describe('a shard is out for one of them, and in use still for the other', () => {
   it('an invalidation is acknowledged when nobody reads from there any more', async () => {
@@ -24,8 +17,8 @@ describe('a shard is out for one of them, and in use still for the other', () =>
     onTestFinished(reader.stall());
     one.line('a').refuse('cache.remove');
     const taking = one.cache.delete(another);
-    await vi.waitFor(() => expect(state(other, 'a')).toBe('out'), { interval: 1 });
-    expect(state(reader, 'a')).toBe('up');
+    await vi.waitFor(() => expect(stateOf(other, 'a')).toBe('out'), { interval: 1 });
+    expect(stateOf(reader, 'a')).toBe('up');
     await other.cache.delete(key);
     expect(await reader.cache.get(key)).toBeUndefined();
     await taking;
@@ -44,12 +37,12 @@ describe('a shard is returning for one of them, and out still for the other', ()
     const resume = other.stall();
     onTestFinished(resume);
     letBack?.();
-    await vi.waitFor(() => expect(state(one, 'a')).toBe('returning'), { interval: 1 });
+    await vi.waitFor(() => expect(stateOf(one, 'a')).toBe('returning'), { interval: 1 });
     await one.cache.set(key, 'written');
     await other.cache.delete(key);
-    expect(state(other, 'a')).toBe('out');
+    expect(stateOf(other, 'a')).toBe('out');
     resume();
-    await vi.waitFor(() => expect(state(one, 'a')).toBe('up'), { timeout: 5_000 });
+    await vi.waitFor(() => expect(stateOf(one, 'a')).toBe('up'), { timeout: 5_000 });
     expect(await one.cache.get(key)).toBeUndefined();
   }, 20_000);
 });

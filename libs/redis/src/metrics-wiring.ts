@@ -132,7 +132,7 @@ function shardSource(sharded: ShardedCache): MetricSource {
     group: 'shards',
     listen: (meter) =>
       sharded.onChange((event) => {
-        if (event.name === 'topology') return;
+        if (event.name === 'topology' || event.name === 'warning') return;
         meter.count('shard_events_total', { shard: event.shard, event: event.name });
       }),
     collect(snapshot) {

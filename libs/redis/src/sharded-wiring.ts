@@ -1,5 +1,5 @@
 /** The sharded cache over the configured servers, or over the default connection as its only shard. */
-import { ShardedCache, type OpenShard, type ShardOptions } from './cache/index.js';
+import { ShardedCache, ShardUnavailableError, type OpenShard, type ShardOptions } from './cache/index.js';
 import { RedisConfig } from './config/index.js';
 import {
   createClient,
@@ -10,6 +10,8 @@ import {
 import type { Surroundings } from './surroundings.js';
 
 const ONLY = 'default';
+const PLAIN = 'redis:';
+const SECURED = 'rediss:';
 
 type Given = ShardOptions | ResolvedConnection | 'default';
 
@@ -36,11 +38,9 @@ export function wireSharded(
     if (!('options' in from)) return openKnown(id, elsewhere(config, from.address), surroundings);
     const { options } = from;
     if (options === 'default') return { client: adapter.port, address: '', shared: true };
-    return openKnown(
-      id,
-      'addresses' in options ? options : connectionOf(options, surroundings),
-      surroundings,
-    );
+    if ('addresses' in options) return openKnown(id, options, surroundings);
+    const { defaultConnection, warnings } = configOf(options, surroundings);
+    return { ...openKnown(id, defaultConnection, surroundings), warnings };
   };
   const sharded = new ShardedCache<unknown, Given>(
     {
@@ -63,20 +63,34 @@ export function wireSharded(
 }
 
 /** What `addShard` is given is judged as what the module is given. */
-function connectionOf(
+function configOf(
   { weight: _weight, ...options }: ShardOptions,
   { replaceOptions }: Surroundings,
-): ResolvedConnection {
-  return new RedisConfig(replaceOptions?.(options) ?? options, {}).defaultConnection;
+): RedisConfig {
+  return new RedisConfig(replaceOptions?.(options) ?? options, {});
 }
 
-/** A shard that another process has added: at its address, with the login of those this process was given. */
+/**
+ * A shard that another process has added: at its address, with the login of the first of ours that is spoken to in the
+ * same way. None of ours goes out in the clear because somebody else says so.
+ */
 function elsewhere(config: RedisConfig, address: string): ResolvedConnection {
-  const [known] = [...config.shards.values()];
-  const { hostname, port, pathname } = new URL(address);
-  const base = known?.connection ?? config.defaultConnection;
+  const shards = [...config.shards.values()].map(({ connection }) => connection);
+  const known = shards.length === 0 ? [config.defaultConnection] : shards;
+  const { protocol, hostname, port, pathname } = new URL(address);
+  const secured = protocol === SECURED;
+  const base = known.find(({ tls }) => (tls !== undefined) === secured) ?? (secured ? known[0] : undefined);
+  if (base === undefined) throw inTheClear(address);
   const addresses = [{ host: hostname.replace(/^\[|\]$/gu, ''), port: Number(port) }];
-  return { ...base, topology: 'standalone', sentinel: undefined, addresses, db: Number(pathname.slice(1)) };
+  const tls = secured ? (base.tls ?? {}) : undefined;
+  const db = Number(pathname.slice(1));
+  return { ...base, topology: 'standalone', sentinel: undefined, addresses, db, tls };
+}
+
+function inTheClear(address: string): ShardUnavailableError {
+  return new ShardUnavailableError(`${address} is not TLS, and all shards of this process are`, {
+    hint: 'name that shard in the options of every process, or add it by its rediss:// address',
+  });
 }
 
 function openKnown(id: string, connection: ResolvedConnection, surroundings: Surroundings): OpenShard {
@@ -90,5 +104,5 @@ function addressOf({ topology, addresses, tls, db }: ResolvedConnection): string
   const [first] = addresses;
   if (topology !== 'standalone' || first === undefined) return '';
   const host = first.host.includes(':') ? `[${first.host}]` : first.host;
-  return `${tls === undefined ? 'redis' : 'rediss'}://${host}:${first.port}/${db}`;
+  return `${tls === undefined ? PLAIN : SECURED}//${host}:${first.port}/${db}`;
 }

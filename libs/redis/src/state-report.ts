@@ -63,6 +63,10 @@ function shardReporter({ log, warn }: Lines): (event: FleetEvent) => void {
   return (event) => {
     if (event.name === 'topology') return;
     const { shard } = event;
+    if (event.name === 'warning') {
+      warn(`shard '${shard}': ${event.text}`, { event: 'shard.warning', shard });
+      return;
+    }
     if (event.name !== 'move') {
       const fields = { event: 'shard', shard, state: event.name };
       if (event.name === 'out') warn(`shard '${shard}' is away: its share is loaded and not kept`, fields);

@@ -49,6 +49,8 @@ export interface CacheSurroundings {
   readonly ownsClient?: boolean | undefined;
   /** It belongs to a cache of several, which tells of invalidations itself: one call is one event. @default false */
   readonly isPart?: boolean | undefined;
+  /** The cap on loads that a cache of that name has in common with those beside it. @default one of its own */
+  readonly slotsOf?: ((name: string) => LoadSlots) | undefined;
 }
 
 export interface CacheEngine {

@@ -72,6 +72,14 @@ export class CacheEvents {
   }
 }
 
+/** What becomes of the whole cache: on both channels, as are loads and invalidations. */
+export function tellOfWhole(make: () => TelemetryEvent): void {
+  if (!channel.active && !changes.active) return;
+  const event = make();
+  channel.publish(event);
+  changes.publish(event);
+}
+
 /** Its attributes are made for whoever reads them. */
 class CacheEvent implements TelemetryEvent {
   readonly name: string;

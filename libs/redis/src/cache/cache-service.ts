@@ -576,6 +576,8 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
 
   /** All caches of the application share the cap, but one that sets its own. */
   #slotsFor(options: CacheOptions): LoadSlots {
+    const { slotsOf } = this.#shared.surroundings;
+    if (slotsOf !== undefined) return slotsOf(this.name);
     const own = options.maxLoads ?? CACHE_DEFAULTS.maxLoads;
     const common = this.#shared.options.maxLoads ?? CACHE_DEFAULTS.maxLoads;
     return own === common ? this.#shared.slots : new LoadSlots(own);

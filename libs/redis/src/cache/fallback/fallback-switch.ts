@@ -7,13 +7,8 @@
  * Redis, it is owed only while Redis is not read.
  */
 import type { RedisClient } from '../../connection/index.js';
-import {
-  systemClock,
-  telemetryChannel,
-  type Clock,
-  type TelemetryChannel,
-  type Timer,
-} from '../../core/index.js';
+import { systemClock, type Clock, type Timer } from '../../core/index.js';
+import { tellOfWhole } from '../cache-events.js';
 import { meansAway, reasonOf } from './fallback-loss.js';
 
 export type FallbackMode = 'redis' | 'fallback' | 'recovering';
@@ -57,7 +52,6 @@ const MOST_ROUNDS = 50;
 export class FallbackSwitch {
   readonly #parts: SwitchParts;
   readonly #clock: Clock;
-  readonly #telemetry: TelemetryChannel = telemetryChannel('cache');
   readonly #listeners = new Set<(change: FallbackChange) => void>();
   readonly #stopListening: () => void;
   #mode: FallbackMode = 'redis';
@@ -223,10 +217,8 @@ export class FallbackSwitch {
     this.#mode = to;
     this.#since = at;
     this.#reason = reason;
-    if (this.#telemetry.active) {
-      const { name } = this.#parts;
-      this.#telemetry.publish({ name: 'cache.fallback', subject: name, outcome: to, attributes: { reason } });
-    }
+    const { name: subject } = this.#parts;
+    tellOfWhole(() => ({ name: 'cache.fallback', subject, outcome: to, attributes: { reason } }));
     for (const listener of this.#listeners) {
       try {
         listener({ from, to, reason, at });

@@ -2,9 +2,11 @@
  * The fleet as this process takes part in it: its shards, what is agreed on, what is under way, and those who are to
  * be told of changes. Calls come here to learn what they may act by, and where a key is read.
  */
-import { systemClock, telemetryChannel, type Clock } from '../../core/index.js';
-import { completed, type CacheOptions } from '../cache.options.js';
+import { systemClock, type Clock } from '../../core/index.js';
+import { tellOfWhole } from '../cache-events.js';
+import { completed, resolveCache, type CacheOptions } from '../cache.options.js';
 import { CacheService } from '../cache-service.js';
+import { LoadSlots } from '../loading/load-slots.js';
 import type { RedisClient } from '../../connection/index.js';
 import { ShardDirectory } from './shard-directory.js';
 import { ShardHolders } from './shard-holders.js';
@@ -29,6 +31,8 @@ import { UnderWay } from './shard-under-way.js';
 export type FleetEvent =
   | { readonly name: 'topology'; readonly epoch: number }
   | { readonly name: 'out' | 'returning' | 'up'; readonly shard: string }
+  /** Something in the options of a shard that was added is probably not meant. */
+  | { readonly name: 'warning'; readonly shard: string; readonly text: string }
   | {
       readonly name: 'move';
       readonly shard: string;
@@ -37,6 +41,7 @@ export type FleetEvent =
       readonly unreadable: number;
     };
 
+const DEFAULT_NAME = 'default';
 /** Whoever waits for a topology looks so often whether there is one, and so soon again after an answer of too few. */
 const LOOK_MS = 50;
 const LOOK_AGAIN_MS = 5;
@@ -54,8 +59,8 @@ export class ShardFleet {
   readonly #surroundings: ShardedSurroundings;
   readonly #register: ShardRegister;
   readonly #options = new Map<string, CacheOptions>();
+  readonly #slots = new Map<string, LoadSlots>();
   readonly #listeners = new Set<(event: FleetEvent) => void>();
-  readonly #telemetry = telemetryChannel('cache');
   /** What ends the pauses of those who wait. */
   readonly #pauses = new Set<() => void>();
   readonly #nowhere: CacheService;
@@ -71,15 +76,18 @@ export class ShardFleet {
     this.random = random;
     this.keys = new ShardedKeys(namespace);
     this.leaseMs = resolveShardLease(surroundings.lease);
-    this.#options.set('default', options);
+    this.#options.set(DEFAULT_NAME, options);
     const ids = Object.keys(shards);
     if (ids.length === 0) throw new ShardChangeError('shards: there is none', { hint: 'name at least one' });
     for (const id of ids) checkWeight(shards[id]?.weight ?? SHARDED_DEFAULTS.weight);
+    const slotsOf = (name: string): LoadSlots => this.slotsOf(name);
     this.directory = new ShardDirectory({
       surroundings,
       keys: this.keys,
       optionsOf: (name) => this.optionsOf(name),
+      slotsOf,
       watchOf: (owner, name) => this.#watchOf(owner, name),
+      onWarning: (shard, text) => this.tell({ name: 'warning', shard, text }),
       onRestarted: (shard) => {
         const record = this.membership.lastView?.record(shard.id);
         if (record?.state === 'up') void this.outages.takeOut(shard, record).catch(() => undefined);
@@ -110,7 +118,7 @@ export class ShardFleet {
       ready: () => this.ready(),
       takeOut: (shard, as) => this.outages.takeOut(shard, as),
     });
-    this.#nowhere = new CacheService({ client: createNowhere(), namespace, clock, random }, options);
+    this.#nowhere = new CacheService({ client: createNowhere(), namespace, clock, random, slotsOf }, options);
   }
 
   get id(): string {
@@ -186,13 +194,25 @@ export class ShardFleet {
   }
 
   optionsOf(name: string): CacheOptions {
-    return this.#options.get(name) ?? this.#options.get('default') ?? {};
+    return this.#options.get(name) ?? this.#options.get(DEFAULT_NAME) ?? {};
   }
 
   /** Options count when a name is first heard of. */
   name(name: string, options: CacheOptions): void {
     if (!this.#options.has(name))
-      this.#options.set(name, completed(options, this.#options.get('default') ?? {}));
+      this.#options.set(name, completed(options, this.#options.get(DEFAULT_NAME) ?? {}));
+  }
+
+  /** The cap on loads is one for all shards, and for all caches but those that set their own. */
+  slotsOf(name: string): LoadSlots {
+    const capOf = (cache: string): number => resolveCache(this.optionsOf(cache)).maxLoads;
+    const sharing = capOf(name) === capOf(DEFAULT_NAME) ? DEFAULT_NAME : name;
+    let slots = this.#slots.get(sharing);
+    if (slots === undefined) {
+      slots = new LoadSlots(capOf(sharing));
+      this.#slots.set(sharing, slots);
+    }
+    return slots;
   }
 
   get names(): readonly string[] {
@@ -215,10 +235,9 @@ export class ShardFleet {
         process.emitWarning(`a listener of shard changes threw: ${String(error)}`);
       }
     }
-    if (!this.#telemetry.active) return;
     const { name, ...attributes } = event;
     const subject = 'shard' in event ? event.shard : 'fleet';
-    this.#telemetry.publish({ name: 'cache.shards', subject, outcome: name, attributes });
+    tellOfWhole(() => ({ name: 'cache.shards', subject, outcome: name, attributes }));
   }
 
   async close(): Promise<void> {

@@ -29,6 +29,9 @@ const UNREACHABLE = new Set([
   'CONNECT_FAILED',
 ]);
 
+/** Replies of a server that is there and takes no changes from anybody. */
+const NOT_SERVING = new Set(['READONLY', 'MISCONF', 'MASTERDOWN', 'LOADING', 'CLUSTERDOWN', 'NOREPLICAS']);
+
 export class ShardHolders {
   readonly #parts: HoldersParts;
 
@@ -96,7 +99,8 @@ export class ShardHolders {
 }
 
 export function isUnreachable(error: unknown): boolean {
-  return UNREACHABLE.has(String(Reflect.get(Object(error), 'code')));
+  const [code, kind] = ['code', 'kind'].map((name) => String(Reflect.get(Object(error), name)));
+  return UNREACHABLE.has(code ?? '') || (code === 'REDIS_REPLY' && NOT_SERVING.has(kind ?? ''));
 }
 
 function asError(reason: unknown): Error {

@@ -179,7 +179,7 @@ export class ShardMembership {
     this.#watchDriver(view, answers);
     const confirming = answers.filter(({ renewed }) => renewed.accepted?.ballot === view.ballot);
     if (confirming.length < witnessesOf(view.ids.length)) {
-      if (this.view === undefined) void this.#lookElsewhere(view);
+      if (this.view === undefined) this.#lookElsewhere(view).catch(() => undefined);
       return false;
     }
     if (this.#closed || view !== this.#view) return false;
@@ -256,7 +256,7 @@ export class ShardMembership {
       // The same, settled again under another ballot.
       const again = new View(known.ballot, known.topology, before);
       this.#view = again;
-      if (this.#settledEpoch === before.epoch) void this.renew();
+      if (this.#settledEpoch === before.epoch) this.#renewSoon();
       return again;
     }
     const view = new View(known.ballot, known.topology, before);
@@ -270,8 +270,13 @@ export class ShardMembership {
     return view;
   }
 
+  /** Nobody waits for it: what has come of it, the next one sees. */
+  #renewSoon(): void {
+    this.renew().catch(() => false);
+  }
+
   async #settle(view: View): Promise<void> {
-    void this.renew();
+    this.#renewSoon();
     await this.#parts.settled(view);
     if (this.#view?.epoch !== view.epoch) return;
     this.#settledEpoch = view.epoch;

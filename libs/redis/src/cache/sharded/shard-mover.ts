@@ -3,7 +3,7 @@
  * and the next one begins. Whatever was done once may be done again, so another process can go on where one died.
  */
 import { escapeGlob } from '../../connection/index.js';
-import { sleep } from '../../core/index.js';
+import { inBatches, sleep } from '../../core/index.js';
 import { CacheKeys } from '../cache.keys.js';
 import type { ShardFleet } from './shard-fleet.js';
 import { isUnreachable } from './shard-holders.js';
@@ -160,9 +160,7 @@ export class ShardMover {
       const isUp = view.record(shard)?.state === 'up';
       if (kind !== 'add' || (isUp && (await membership.isReachedByAll(shard, view)))) return view;
       if (clock.now() >= until) {
-        throw new ShardQuorumError(`not every process reaches shard '${shard}'`, {
-          hint: 'it takes its share as soon as they do',
-        });
+        throw notReached(shard, view);
       }
       await sleep(LOOK_MS, { clock });
     }
@@ -182,7 +180,8 @@ export class ShardMover {
             const inner = logicalIn(name, root);
             return inner !== undefined && view.routeOf(slotOf(inner.key)).gaining === id;
           });
-          if (gained.length > 0) await shard.client.command('UNLINK', gained);
+          // One by one: a shard may be a cluster, where they lie in several slots.
+          await inBatches(gained, (name) => shard.client.command('UNLINK', [name]));
         }
       }),
     );
@@ -268,6 +267,15 @@ const NOBODY: ShardRecord = { weight: 0, address: '', generation: '', state: 'ou
 function underWay(): ShardChangeError {
   return new ShardChangeError('another change of shards is under way', {
     hint: 'status() tells how far it is',
+  });
+}
+
+function notReached(shard: string, view: View): ShardQuorumError {
+  const isTold = view.record(shard)?.address !== '';
+  return new ShardQuorumError(`not every process reaches shard '${shard}'`, {
+    hint: isTold
+      ? 'it takes its share as soon as they do'
+      : 'others can not be told where it is: name it in the options of each, and it takes its share as soon as they run',
   });
 }
 

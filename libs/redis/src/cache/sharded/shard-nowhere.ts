@@ -2,12 +2,10 @@
 import type { ClientStatus, RedisClient, Subscription, Tracking } from '../../connection/index.js';
 import { ShardUnavailableError } from './sharded.errors.js';
 
-export function createNowhere(): RedisClient {
+export function createNowhere(why: ShardUnavailableError = isAway()): RedisClient {
   // Every read of a shard that is away comes here: one refusal for all, as an error with its stack costs more than
   // the rest of the read, and those who read other shards would wait for it.
-  const refusal = Promise.reject(
-    new ShardUnavailableError('the shard is away', { hint: 'it is taken in again as soon as it answers' }),
-  );
+  const refusal = Promise.reject(why);
   refusal.catch(() => undefined);
   const away = (): Promise<never> => refusal;
   const nothing = (): Promise<void> => Promise.resolve();
@@ -38,4 +36,10 @@ export function createNowhere(): RedisClient {
     restore: () => undefined,
     on: () => () => undefined,
   };
+}
+
+function isAway(): ShardUnavailableError {
+  return new ShardUnavailableError('the shard is away', {
+    hint: 'it is taken in again as soon as it answers',
+  });
 }

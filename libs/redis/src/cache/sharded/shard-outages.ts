@@ -57,6 +57,7 @@ export class ShardOutages {
     this.#bringingBack.add(shard.id);
     try {
       const run = await shard.askRun();
+      await shard.acceptChanges();
       const generation = freshGeneration(this.#parts.clock.wallNow());
       await this.#parts.membership.change((topology) =>
         topology.shards[shard.id]?.state === 'out'

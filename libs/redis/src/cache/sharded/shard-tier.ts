@@ -124,6 +124,10 @@ export class ShardTier implements Store {
     return this.#inner.release(key, token, release);
   }
 
+  close(): void {
+    this.#fence.close();
+  }
+
   forget(holds: (key: string) => boolean): void {
     this.#inner.forget?.(holds);
   }

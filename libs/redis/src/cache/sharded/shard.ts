@@ -3,9 +3,11 @@ import { createCodec } from '../../codec/index.js';
 import type { CodecOptions } from '../../codec/index.js';
 import { replyText, type RedisClient } from '../../connection/index.js';
 import { systemClock, type Clock, type Timer } from '../../core/index.js';
+import type { Tiers } from '../cache-engine.js';
 import type { CacheOptions } from '../cache.options.js';
 import { CacheService } from '../cache-service.js';
 import { NearCache } from '../l1/l1-near-cache.js';
+import type { LoadSlots } from '../loading/load-slots.js';
 import type { ResolvedL1 } from '../l1/l1.options.js';
 import { ShardClient } from './shard-client.js';
 import { ShardTier, type MoveWatch } from './shard-tier.js';
@@ -23,6 +25,7 @@ export interface ShardParts {
   readonly random: (() => number) | undefined;
   /** Of the cache with that name. */
   optionsOf(name: string): CacheOptions;
+  slotsOf(name: string): LoadSlots;
   watchOf(shard: Shard, name: string): MoveWatch;
   /** The server was started again since the fleet took it in. */
   onRestarted(shard: Shard): void;
@@ -52,8 +55,8 @@ export class Shard {
   #generation: Generation | undefined;
   #caches = new Map<string, CacheService>();
   #run = '';
-  #retired: readonly Generation[] = [];
-  #retiring: Timer | undefined;
+  /** Generations that have ended, and what lets them go. */
+  readonly #retired = new Map<Generation, Timer>();
 
   constructor(parts: ShardParts) {
     this.id = parts.id;
@@ -88,11 +91,12 @@ export class Shard {
         client,
         namespace: keys.values(generation),
         isPart: true,
+        slotsOf: (name) => this.#parts.slotsOf(name),
         codec,
         clock,
         random,
         tiers: (base) => {
-          const over = near?.tiers(base) ?? base;
+          const over: Tiers = near?.tiers(base) ?? { store: base.store, clocks: base.clocks };
           const options = this.#parts.optionsOf(base.name);
           const tier = new ShardTier({
             base,
@@ -104,7 +108,7 @@ export class Shard {
             watch: this.#parts.watchOf(this, base.name),
           });
           tiers.set(base.name, tier);
-          return { store: tier, clocks: over.clocks, ...(near && { stats: () => near.stats() }) };
+          return { ...over, store: tier, close: () => tier.close() };
         },
       },
       this.#parts.optionsOf('default'),
@@ -154,6 +158,11 @@ export class Shard {
     }
   }
 
+  /** Rejects where it takes no changes: a replica answers, too, and so it does under a login that may not write. */
+  async acceptChanges(): Promise<void> {
+    await this.client.command('HDEL', [this.#parts.keys.members, '']);
+  }
+
   /** Rejects when it can not be said that it is still the server that the fleet took in. */
   async certain(): Promise<void> {
     await this.verify();
@@ -170,10 +179,10 @@ export class Shard {
 
   async close(): Promise<void> {
     for (const stop of this.#stops) stop();
-    this.#retiring?.cancel();
-    const ending = [this.#generation, ...this.#retired].flatMap((each) => each ?? []);
+    for (const letting of this.#retired.values()) letting.cancel();
+    const ending = [this.#generation, ...this.#retired.keys()].flatMap((each) => each ?? []);
     this.#generation = undefined;
-    this.#retired = [];
+    this.#retired.clear();
     await Promise.all(ending.map((each) => end(each)));
     if (this.#parts.opened.shared !== true) await this.client.disconnect();
   }
@@ -194,12 +203,11 @@ export class Shard {
   /** Loads of it that are under way still have callers. */
   #retire(generation: Generation): void {
     generation.near?.close().catch(() => undefined);
-    this.#retired = [...this.#retired, generation];
-    this.#retiring?.cancel();
-    this.#retiring = (this.#parts.clock ?? systemClock).after(RETIRE_AFTER_MS, () => {
-      for (const each of this.#retired) void end(each);
-      this.#retired = [];
+    const letting = (this.#parts.clock ?? systemClock).after(RETIRE_AFTER_MS, () => {
+      this.#retired.delete(generation);
+      end(generation).catch(() => undefined);
     });
+    this.#retired.set(generation, letting);
   }
 
   #interrupted(): void {

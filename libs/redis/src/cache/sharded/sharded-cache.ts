@@ -9,7 +9,7 @@ import { BatchLoader, type ManyLoader } from '../loading/batch-loader.js';
 import type { CacheContract, CacheValue } from '../cache-contract.js';
 import { CacheEvents } from '../cache-events.js';
 import { CacheKeys, logicalKey } from '../cache.keys.js';
-import { resolveCache, type CacheOptions } from '../cache.options.js';
+import type { CacheOptions } from '../cache.options.js';
 import type { CacheService } from '../cache-service.js';
 import type { CacheStats } from '../cache-stats.js';
 import {
@@ -20,7 +20,7 @@ import {
   type LoadOptions,
 } from '../call.options.js';
 import type { Explanation } from '../explain.js';
-import { LoadSlots } from '../loading/load-slots.js';
+import type { LoadSlots } from '../loading/load-slots.js';
 import { ShardFleet, type FleetEvent } from './shard-fleet.js';
 import { ShardMover, type MoveStatus } from './shard-mover.js';
 import type { ShardState } from './shard-topology.js';
@@ -97,7 +97,7 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
     this.#fleet = this.#group.fleet;
     this.#reads = new ShardedReads(this.#fleet, this.name);
     this.#writes = new ShardedWrites(this.#fleet, this.name);
-    this.#slots = new LoadSlots(resolveCache(this.#fleet.optionsOf(this.name)).maxLoads);
+    this.#slots = this.#fleet.slotsOf(this.name);
     if (place === undefined) this.#group.caches.set(this.name, this);
   }
 
@@ -343,19 +343,23 @@ export class ShardedCache<Value = unknown, Options = unknown> implements CacheCo
    * plan it is one that was drained, or that this process was configured with.
    */
   async addShard(id: string, plan?: ShardPlan<Options>): Promise<void> {
+    const { directory } = this.#fleet;
     const weight = checkWeight(plan?.weight ?? this.#fleet.weightOf(id));
     const view = await this.#fleet.ready(10_000);
     if ((view.record(id)?.weight ?? 0) > 0 && view.topology.move === undefined)
       throw new ShardChangeError(`there is a shard '${id}' already`);
     try {
-      const { shard, run } = await this.#fleet.directory.propose(id, plan?.options);
+      const { shard, run } = await directory.propose(id, plan?.options, view);
       const { address } = shard;
       const generation = freshGeneration(this.#fleet.clock.wallNow());
       await this.#group.mover.begin('add', id, { weight, address, generation, state: 'up', run });
+      // An earlier call, of which nobody could say what became of it, had been heard.
+      const taken = this.#fleet.shards.get(id) ?? shard;
+      if (taken.address !== address) throw elsewhere(id, taken.address);
     } catch (error) {
       // Where it can not be said whether the fleet has taken it in, it may be needed yet.
-      if (error instanceof ShardChangeError)
-        await this.#fleet.directory.withdraw(id, this.#fleet.membership.lastView);
+      if (error instanceof ShardChangeError) await directory.withdraw(id, this.#fleet.membership.lastView);
+      else directory.doubt(id);
       throw error;
     }
   }
@@ -401,6 +405,12 @@ function begin(surroundings: ShardedSurroundings, options: CacheOptions): Group 
   };
   tend();
   return group;
+}
+
+function elsewhere(id: string, address: string): ShardChangeError {
+  return new ShardChangeError(`shard '${id}' was taken in at ${address}, as it was said before`, {
+    hint: 'drain and remove it before it is added at another address',
+  });
 }
 
 function sum(counts: readonly number[]): number {

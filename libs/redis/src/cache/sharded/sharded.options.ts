@@ -18,6 +18,8 @@ export interface OpenShard {
   readonly address: string;
   /** The client belongs to somebody else, who closes it. @default false */
   readonly shared?: boolean;
+  /** What is allowed in its options and probably not meant, one line each, without secrets. */
+  readonly warnings?: readonly string[];
 }
 
 export interface ShardPlan<Options = unknown> {
