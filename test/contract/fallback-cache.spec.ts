@@ -40,11 +40,11 @@ function opener(place: Place): () => Promise<Subject> {
   };
 }
 
-/** Nothing listens on that port. */
+/** Nothing listens on that port, and each cache waits to its deadline for somebody who does. */
 function nowhere(): () => Promise<Subject> {
   const standby = keyspace();
   return async () => {
-    const { adapter } = createRedis({ host: '127.0.0.1', port: 1, connectTimeout: '200ms' }, {});
+    const { adapter } = createRedis({ host: '127.0.0.1', port: 1, connectTimeout: '20ms' }, {});
     const surroundings = { client: adapter.port, namespace: NAMESPACE, ownsClient: true };
     const cache = new FallbackCache({ ...surroundings, standby, ownsStandby: false });
     await cache.connect();

@@ -1,10 +1,11 @@
 /** The contract of the locks, on every real topology and on the embedded default. */
-import { afterAll, describe, it } from 'vitest';
+import { afterAll } from 'vitest';
 import { createRedis, type Redis } from '@anbar/nestjs-redis';
 import { LockService } from '@anbar/nestjs-redis/lock';
 import { lockServiceContract, runContract } from '@anbar/nestjs-redis/testing';
 import { ContractTable } from './contract-table.js';
 import { openPlaces, openRedis, type Place } from './places.js';
+import { sideBySide } from './side-by-side.js';
 
 const NAMESPACE = 'app';
 
@@ -28,25 +29,27 @@ afterAll(async () => {
   await Promise.all(places.map((place) => place.stop()));
 });
 
-for (const place of places) {
-  const open = opener(place);
-  const owned = new Map<LockService, Redis>();
-  const target = {
-    name: place.name,
-    prefix: place.prefix.replaceAll(':', '-'),
-    create: async () => {
-      const { redis, own } = await open();
-      const client = redis.adapter.port;
-      const locks = new LockService({ client, namespace: NAMESPACE });
-      if (own) owned.set(locks, redis);
-      return { locks, client, namespace: NAMESPACE };
-    },
-    dispose: async ({ locks }: { locks: LockService }) => {
-      await locks.disconnect({ drain: '50ms' });
-      await owned.get(locks)?.disconnect();
-    },
-    flushScripts: () => place.flushScripts(),
-    onResult: table.add,
-  };
-  runContract(lockServiceContract, target, { describe, it, after: afterAll });
-}
+sideBySide((runner) => {
+  for (const place of places) {
+    const open = opener(place);
+    const owned = new Map<LockService, Redis>();
+    const target = {
+      name: place.name,
+      prefix: place.prefix.replaceAll(':', '-'),
+      create: async () => {
+        const { redis, own } = await open();
+        const client = redis.adapter.port;
+        const locks = new LockService({ client, namespace: NAMESPACE });
+        if (own) owned.set(locks, redis);
+        return { locks, client, namespace: NAMESPACE };
+      },
+      dispose: async ({ locks }: { locks: LockService }) => {
+        await locks.disconnect({ drain: '50ms' });
+        await owned.get(locks)?.disconnect();
+      },
+      flushScripts: () => place.flushScripts(),
+      onResult: table.add,
+    };
+    runContract(lockServiceContract, target, runner);
+  }
+});

@@ -1,6 +1,6 @@
 /** Sessions on embedded and on every real topology, and their scripts against their twins. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, describe, it } from 'vitest';
+import { afterAll } from 'vitest';
 import { createCodec } from '@anbar/nestjs-redis/codec';
 import { createRedis, type Redis } from '@anbar/nestjs-redis';
 import type { Reply } from '@anbar/nestjs-redis/connection';
@@ -24,6 +24,7 @@ import {
 import { ContractTable } from './contract-table.js';
 import { openPlaces, openRedis, type Place } from './places.js';
 import { runEverywhere } from './run-everywhere.js';
+import { sideBySide } from './side-by-side.js';
 
 const NAMESPACE = 'app';
 const KEYS = [{ id: 'k1', secret: randomBytes(32) }];
@@ -50,17 +51,19 @@ afterAll(async () => {
   await Promise.all(places.map((place) => place.stop()));
 });
 
-for (const place of places) {
-  const encrypted = place.name === 'tls+acl';
-  const target = {
-    name: encrypted ? `${place.name}, encrypted` : place.name,
-    prefix: place.prefix,
-    create: () => openAt(place, encrypted),
-    dispose: async (subject: SessionSubject) => (subject as Opened).redis.disconnect(),
-    onResult: table.add,
-  };
-  runContract(sessionServiceContract, target, { describe, it, after: afterAll });
-}
+sideBySide((runner) => {
+  for (const place of places) {
+    const encrypted = place.name === 'tls+acl';
+    const target = {
+      name: encrypted ? `${place.name}, encrypted` : place.name,
+      prefix: place.prefix,
+      create: () => openAt(place, encrypted),
+      dispose: async (subject: SessionSubject) => (subject as Opened).redis.disconnect(),
+      onResult: table.add,
+    };
+    runContract(sessionServiceContract, target, runner);
+  }
+});
 
 const HANDLES = ['a', 'b', 'c', 'd'] as const;
 type Key = (name: string) => string;

@@ -1,5 +1,5 @@
 /** `ShardedCache` keeps the contract of `CacheService`: on one, three and eight shards, in this process and on servers. */
-import { afterAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 import { resolveL1, ShardedCache } from '@anbar/nestjs-redis/cache';
 import {
   createClient,
@@ -18,8 +18,13 @@ const NAMESPACE = 'app';
 const table = new ContractTable();
 const stops: (() => Promise<void>)[] = [];
 
+/** A fleet that begins waits for a lease: those on servers do so at the same time, while another is tested. */
+const beginning = new Map<Farm, Promise<CacheSubject>>();
+
 afterAll(async () => {
   table.print();
+  // One that nobody has taken is left where only some of the tests were run.
+  await Promise.allSettled([...beginning.values()].map(async (begun) => (await begun).cache.disconnect()));
   await Promise.all(stops.map((stop) => stop()));
 });
 
@@ -77,10 +82,21 @@ function servers(count: number): Farm {
 }
 
 for (const count of [1, 3, 8]) {
-  for (const farm of [embedded(count), servers(count)]) {
+  const away = servers(count);
+  beforeAll(() => {
+    const begun = subjectOn(away, count, false);
+    // Whoever takes it is told of a failure.
+    begun.catch(() => undefined);
+    beginning.set(away, begun);
+  });
+  for (const farm of [embedded(count), away]) {
     const target = {
       name: farm.name,
-      create: () => subjectOn(farm, count, farm.name === 'embedded × 3'),
+      create: () => {
+        const begun = beginning.get(farm);
+        beginning.delete(farm);
+        return begun ?? subjectOn(farm, count, farm.name === 'embedded × 3');
+      },
       dispose: ({ cache }: CacheSubject) => cache.disconnect(),
       onResult: table.add,
     };

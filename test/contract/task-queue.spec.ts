@@ -1,12 +1,13 @@
 /** Queues of tasks on embedded and on every real topology. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, describe, it } from 'vitest';
+import { afterAll } from 'vitest';
 import { createCodec } from '@anbar/nestjs-redis/codec';
 import { RedisConfig } from '@anbar/nestjs-redis';
 import { createTaskQueue, resolveTasks, type TaskOptions, type TaskQueue } from '@anbar/nestjs-redis/tasks';
 import { runContract, taskQueueContract } from '@anbar/nestjs-redis/testing';
 import { ContractTable } from './contract-table.js';
 import { openPlaces, type Place } from './places.js';
+import { sideBySide } from './side-by-side.js';
 
 const KEYS = [{ id: 'k1', secret: randomBytes(32) }];
 
@@ -36,12 +37,14 @@ afterAll(async () => {
   await Promise.all(places.map((place) => place.stop()));
 });
 
-for (const place of places) {
-  const target = {
-    name: place.name === 'tls+acl' ? `${place.name}, encrypted` : place.name,
-    prefix: '',
-    create: () => opener(place),
-    onResult: table.add,
-  };
-  runContract(taskQueueContract, target, { describe, it, after: afterAll });
-}
+sideBySide((runner) => {
+  for (const place of places) {
+    const target = {
+      name: place.name === 'tls+acl' ? `${place.name}, encrypted` : place.name,
+      prefix: '',
+      create: () => opener(place),
+      onResult: table.add,
+    };
+    runContract(taskQueueContract, target, runner);
+  }
+});

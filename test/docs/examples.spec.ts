@@ -49,13 +49,12 @@ function faultsOf(examples: readonly Example[]): ReadonlyMap<string, readonly st
     examples.map(({ file }) => file),
     { ...options, noUnusedLocals: false, noUnusedParameters: false },
   );
-  const faults = new Map<string, string[]>();
-  for (const diagnostic of ts.getPreEmitDiagnostics(program)) {
-    const file = diagnostic.file?.fileName ?? '';
-    const text = ts.flattenDiagnosticMessageText(diagnostic.messageText, '\n');
-    faults.set(file, [...(faults.get(file) ?? []), text]);
-  }
-  return faults;
+  const textsOf = (file: string): readonly string[] =>
+    ts
+      .getPreEmitDiagnostics(program, program.getSourceFile(file))
+      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+  // Asked for one by one: of the whole program it would check all of the library, which has a check of its own.
+  return new Map(examples.map(({ file }) => [file, textsOf(file)]));
 }
 
 /** Runs the top level of the example, and boots and closes the module it exports. */

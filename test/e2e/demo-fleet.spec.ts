@@ -247,7 +247,8 @@ describe('two processes on one Redis', () => {
   });
 });
 
-describe('the built program', () => {
+// Each of these is a process or two of its own, which mostly start, and have nothing to do with each other.
+describe.concurrent('the built program', () => {
   it('runs without a server and without a trace, says what to try, and ends on Ctrl-C', async () => {
     const demo = start(['dist/main.js']);
     const url = await demo.url();
@@ -283,7 +284,7 @@ describe('the built program', () => {
   });
 
   // What is planted may not stand in a title, which is printed.
-  it.concurrent.each<readonly [string, Record<string, string>, RegExp]>([
+  it.each<readonly [string, Record<string, string>, RegExp]>([
     ['a port that is none', { PORT: 'three' }, /^PORT is 'three', and no port: .*\n$/u],
     ['an address that is none', { REDIS_URL: 'redis//app:planted-secret@host' }, /REDIS_URL/u],
     [
@@ -311,7 +312,7 @@ describe('the built program', () => {
   });
 });
 
-describe('a script without Nest', () => {
+describe.concurrent('a script without Nest', () => {
   const SCRIPT = `
     import { createRedis } from '@anbar/nestjs-redis';
     const redis = createRedis();
@@ -323,20 +324,17 @@ describe('a script without Nest', () => {
     await redis.disconnect();
     console.log('closed');`;
 
-  it.concurrent.each(['embedded', 'standalone'] as const)(
-    'ends by itself once it has closed: %s',
-    async (topology) => {
-      const server = topology === 'embedded' ? undefined : await startStandalone();
-      const script = start(
-        ['--input-type=module', '-e', SCRIPT],
-        server === undefined ? {} : { REDIS_URL: server.url },
-      );
-      await until(() => script.output.includes('closed'), { what: 'the script to be done', timeout: 60_000 });
-      const { code, ms } = await script.ended();
-      await server?.stop();
-      expect(script.output).toBe('{"a":1}\nclosed\n');
-      expect(code).toBe(0);
-      expect(ms).toBeLessThan(10_000);
-    },
-  );
+  it.each(['embedded', 'standalone'] as const)('ends by itself once it has closed: %s', async (topology) => {
+    const server = topology === 'embedded' ? undefined : await startStandalone();
+    const script = start(
+      ['--input-type=module', '-e', SCRIPT],
+      server === undefined ? {} : { REDIS_URL: server.url },
+    );
+    await until(() => script.output.includes('closed'), { what: 'the script to be done', timeout: 60_000 });
+    const { code, ms } = await script.ended();
+    await server?.stop();
+    expect(script.output).toBe('{"a":1}\nclosed\n');
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(10_000);
+  });
 });

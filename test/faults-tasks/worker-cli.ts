@@ -1,19 +1,18 @@
 /** What a worker process does: counts tasks into a ledger, and dies of poison. */
 import { appendFileSync } from 'node:fs';
 import { RedisConfig } from '@anbar/nestjs-redis';
-import { createTaskQueue, resolveTasks, type TaskHandler } from '@anbar/nestjs-redis/tasks';
+import { createTaskQueue, resolveTasks, type TaskHandler, type TaskOptions } from '@anbar/nestjs-redis/tasks';
 
 export const SETTINGS = {
-  lease: '3s',
   concurrency: 20,
   attempts: 3,
   backoff: { delay: '10ms', type: 'fixed' },
   keepCompleted: 100_000,
 } as const;
 
-export function runWorker(url: string, queue: string, ledger: string): void {
+export function runWorker(url: string, queue: string, ledger: string, lease: TaskOptions['lease']): void {
   const { defaultConnection: connection, namespace } = new RedisConfig({ url }, {});
-  const settings = resolveTasks({ ...SETTINGS, queue });
+  const settings = resolveTasks({ ...SETTINGS, queue, lease });
   const tasks = createTaskQueue({ connection, namespace, settings });
   /** Written before anything else happens. */
   const note = (mark: 'begin' | 'end', id: string): void => {

@@ -1,6 +1,6 @@
 /** A shard that is away is told by health: it is a part of the cache and not the whole. */
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import { createRedis, RedisModule, type Redis } from '@anbar/nestjs-redis';
 import { RedisHealthIndicator, type PartHealth } from '@anbar/nestjs-redis/monitoring';
 import { startShards, until, type Standalone } from '../topology/index.js';
@@ -11,7 +11,10 @@ const RIGHT_WITHIN_MS = 1_500;
 
 type Servers = Readonly<Record<'a' | 'b' | 'c', Standalone>>;
 
-async function startServers(): Promise<Servers> {
+/** Fleets are tested beside each other: what is to be done after one of them is told to that one. */
+type Ends = Pick<TestContext, 'onTestFinished'>;
+
+async function startServers({ onTestFinished }: Ends): Promise<Servers> {
   const started = await startShards(3);
   onTestFinished(() => started.stop());
   const [a, b, c] = started.shards;
@@ -23,10 +26,10 @@ function shardsOf({ a, b, c }: Servers) {
   return { a: { url: a.url }, b: { url: b.url }, c: { url: c.url } };
 }
 
-async function watch(): Promise<{ servers: Servers; redis: Redis }> {
-  const servers = await startServers();
+async function watch(test: Ends): Promise<{ servers: Servers; redis: Redis }> {
+  const servers = await startServers(test);
   const redis = createRedis({ topology: 'embedded', shards: shardsOf(servers), cache: { l1: false } }, {});
-  onTestFinished(() => redis.disconnect());
+  test.onTestFinished(() => redis.disconnect());
   await redis.connect();
   await says(redis, 'up');
   return { servers, redis };
@@ -49,9 +52,9 @@ async function says({ health }: Redis, state: PartHealth['state'], reason?: RegE
   return told;
 }
 
-describe('a fleet of three', () => {
-  it('is up while all of them serve, and names them', async () => {
-    const { redis } = await watch();
+describe.concurrent('a fleet of three', () => {
+  it('is up while all of them serve, and names them', async (test) => {
+    const { redis } = await watch(test);
     expect(await says(redis, 'up')).toEqual({
       state: 'up',
       reason: null,
@@ -60,8 +63,8 @@ describe('a fleet of three', () => {
     expect((await redis.health.check()).state).toBe('up');
   });
 
-  it('is degraded without one, which is named, and up when that is back', async () => {
-    const { redis, servers } = await watch();
+  it('is degraded without one, which is named, and up when that is back', async (test) => {
+    const { redis, servers } = await watch(test);
     await servers.b.process.kill();
     const told = await says(redis, 'degraded', /b is down/u);
     expect(told).toMatchObject({ details: { a: 'up', b: 'down', c: 'up' } });
@@ -74,23 +77,23 @@ describe('a fleet of three', () => {
     await until(async () => (await redis.health.check()).state === 'up', { what: 'up' });
   });
 
-  it('is degraded while one stands still', async () => {
-    const { redis, servers } = await watch();
+  it('is degraded while one stands still', async (test) => {
+    const { redis, servers } = await watch(test);
     await servers.b.process.freeze();
     await says(redis, 'degraded', /b is down/u);
     await servers.b.process.thaw();
   });
 
-  it('is degraded while one was given up for an invalidation', async () => {
-    const { redis, servers } = await watch();
+  it('is degraded while one was given up for an invalidation', async (test) => {
+    const { redis, servers } = await watch(test);
     await servers.b.process.kill();
     await redis.sharded.flush();
     expect(redis.sharded.status().shards['b']?.state).toBe('out');
     expect(await says(redis, 'degraded', /b is out/u)).toMatchObject({ details: { b: 'out' } });
   });
 
-  it('is degraded while too few answer, and down when none does', async () => {
-    const { redis, servers } = await watch();
+  it('is degraded while too few answer, and down when none does', async (test) => {
+    const { redis, servers } = await watch(test);
     await servers.a.process.kill();
     await servers.b.process.kill();
     await until(() => !redis.sharded.status().current, { what: 'the end of the lease' });
@@ -101,15 +104,15 @@ describe('a fleet of three', () => {
   });
 });
 
-it('an application without shards has no such part', async () => {
+it('an application without shards has no such part', async ({ onTestFinished }) => {
   const redis = createRedis({ topology: 'embedded' }, {});
   onTestFinished(() => redis.disconnect());
   await redis.sharded.set('k', 1);
   expect(Object.keys((await redis.health.check()).parts)).toEqual(['fallback']);
 });
 
-it('Terminus is told of it, and it is no reason for a 503 while others answer', async () => {
-  const servers = await startServers();
+it('Terminus is told of it, and it is no reason for a 503 while others answer', async (test) => {
+  const servers = await startServers(test);
   const { app } = await boot({
     imports: [
       TerminusModule.forRoot({ logger: false }),

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import { createRedis, RedisModule, type Redis, type RedisModuleOptions } from '@anbar/nestjs-redis';
 import {
   HealthMonitor,
@@ -19,6 +19,7 @@ import {
   startStandalone,
   until,
   type Standalone,
+  type StandaloneOptions,
 } from '../topology/index.js';
 import { boot } from './boot.js';
 
@@ -40,9 +41,12 @@ interface Watched {
   readonly says: (state: HealthState, reason?: RegExp) => Promise<void>;
 }
 
-async function watch(options: RedisModuleOptions): Promise<Watched> {
+/** Whom to tell what is to be done after a test; one that runs beside others has to name itself. */
+type Ends = Pick<TestContext, 'onTestFinished'>;
+
+async function watch(options: RedisModuleOptions, test: Ends = { onTestFinished }): Promise<Watched> {
   const redis = createRedis(options, {});
-  onTestFinished(() => redis.disconnect());
+  test.onTestFinished(() => redis.disconnect());
   await redis.connect();
   const clients = [redis.adapter.port];
   const monitor = new HealthMonitor({ clients, namespace: 'health-test', settings: resolveHealth() });
@@ -84,16 +88,16 @@ async function watch(options: RedisModuleOptions): Promise<Watched> {
   };
 }
 
-async function server(...args: Parameters<typeof startStandalone>): Promise<Standalone> {
-  const started = await startStandalone(...args);
-  onTestFinished(() => started.stop());
+async function server(options?: StandaloneOptions, test: Ends = { onTestFinished }): Promise<Standalone> {
+  const started = await startStandalone(options);
+  test.onTestFinished(() => started.stop());
   return started;
 }
 
-describe('one server', () => {
-  it('is up while it serves, and tells how fast', async () => {
+describe.concurrent('one server', () => {
+  it('is up while it serves, and tells how fast', async (test) => {
     const { url } = await shared('standalone');
-    const { monitor, says } = await watch({ url });
+    const { monitor, says } = await watch({ url }, test);
     await says('up');
     const { connections, state } = await monitor.check();
     expect(state).toBe('up');
@@ -102,12 +106,12 @@ describe('one server', () => {
     expect(connections['default']?.nodes).toMatchObject([{ role: 'primary', state: 'ready' }]);
   });
 
-  it('is down when it is killed, and up again when it is back', async () => {
-    const { url, process: redis } = await server();
+  it('is down when it is killed, and up again when it is back', async (test) => {
+    const { url, process: redis } = await server({}, test);
     const {
       says,
       redis: { adapter },
-    } = await watch({ url });
+    } = await watch({ url }, test);
     await says('up');
     await redis.kill();
     await says('down');
@@ -117,9 +121,9 @@ describe('one server', () => {
     await says('up');
   });
 
-  it('is down while it stands still', async () => {
-    const { url, process: redis } = await server();
-    const { says } = await watch({ url });
+  it('is down while it stands still', async (test) => {
+    const { url, process: redis } = await server({}, test);
+    const { says } = await watch({ url }, test);
     await says('up');
     await redis.freeze();
     await says('down');
@@ -127,11 +131,11 @@ describe('one server', () => {
     await says('up');
   });
 
-  it('is down while the network swallows everything', async () => {
-    const target = await server();
+  it('is down while the network swallows everything', async (test) => {
+    const target = await server({}, test);
     const proxy = await startFaultProxy({ to: target });
-    onTestFinished(() => proxy.stop());
-    const { says } = await watch({ url: `redis://127.0.0.1:${proxy.port}` });
+    test.onTestFinished(() => proxy.stop());
+    const { says } = await watch({ url: `redis://127.0.0.1:${proxy.port}` }, test);
     await says('up');
     proxy.blackhole('both');
     await says('down');
@@ -139,11 +143,11 @@ describe('one server', () => {
     await says('up');
   });
 
-  it('is degraded while it is slow', async () => {
-    const target = await server();
+  it('is degraded while it is slow', async (test) => {
+    const target = await server({}, test);
     const proxy = await startFaultProxy({ to: target });
-    onTestFinished(() => proxy.stop());
-    const { says } = await watch({ url: `redis://127.0.0.1:${proxy.port}`, timeout: '400ms' });
+    test.onTestFinished(() => proxy.stop());
+    const { says } = await watch({ url: `redis://127.0.0.1:${proxy.port}`, timeout: '400ms' }, test);
     await says('up');
     proxy.latency(140);
     await says('degraded', /slow: answered in \d+ ms/u);
@@ -151,9 +155,9 @@ describe('one server', () => {
     await says('up');
   });
 
-  it('is degraded while it is full', async () => {
-    const { url, process: redis } = await server({ policy: 'noeviction' });
-    const { says } = await watch({ url });
+  it('is degraded while it is full', async (test) => {
+    const { url, process: redis } = await server({ policy: 'noeviction' }, test);
+    const { says } = await watch({ url }, test);
     await says('up');
     await redis.admin('CONFIG', 'SET', 'maxmemory', '1');
     await says('degraded', /writes are refused: .*OOM/u);
@@ -161,10 +165,10 @@ describe('one server', () => {
     await says('up');
   });
 
-  it('is degraded while it is a replica', async () => {
-    const target = await server();
-    const other = await server();
-    const { says } = await watch({ url: target.url });
+  it('is degraded while it is a replica', async (test) => {
+    const target = await server({}, test);
+    const other = await server({}, test);
+    const { says } = await watch({ url: target.url }, test);
     await says('up');
     await target.process.admin('REPLICAOF', '127.0.0.1', other.port);
     await says('degraded', /writes are refused|is reconnecting|replica/u);
@@ -172,11 +176,11 @@ describe('one server', () => {
     await says('up');
   });
 
-  it('is degraded for a user who may only read, unless only reading is asked for', async () => {
-    const { url } = await server({
-      acl: { user: 'reader', password: 'planted-password-reader', rules: '~* +@read +@connection -@write' },
-    });
-    const { redis, says } = await watch({ url });
+  it('is degraded for a user who may only read, unless only reading is asked for', async (test) => {
+    const rules = '~* +@read +@connection -@write';
+    const acl = { user: 'reader', password: 'planted-password-reader', rules };
+    const { url } = await server({ acl }, test);
+    const { redis, says } = await watch({ url }, test);
     await says('degraded', /writes are refused: .*NOPERM/u);
     const reading = new HealthMonitor({
       clients: [redis.adapter.port],
@@ -187,12 +191,12 @@ describe('one server', () => {
   });
 });
 
-describe('many nodes', () => {
-  it('a cluster is degraded without one of its primaries', async () => {
+describe.concurrent('many nodes', () => {
+  it('a cluster is degraded without one of its primaries', async (test) => {
     const cluster = await startCluster();
-    onTestFinished(() => cluster.stop());
+    test.onTestFinished(() => cluster.stop());
     const nodes = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`);
-    const { says } = await watch({ topology: 'cluster', cluster: { nodes } });
+    const { says } = await watch({ topology: 'cluster', cluster: { nodes } }, test);
     await says('up');
     const [victim] = await cluster.masters();
     await victim?.freeze();

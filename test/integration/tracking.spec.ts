@@ -2,7 +2,7 @@
  * The near cache against real servers: whatever changes a key, by whomever, reaches the copies in this process,
  * and while that can not be promised there are no copies. docs/near-cache.md has the promises in words.
  */
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import { createRedis, type RedisAdapter, type RedisModuleOptions } from '@anbar/nestjs-redis';
 import {
   CacheService,
@@ -73,9 +73,12 @@ function defaultL1(): ResolvedL1 {
   return l1;
 }
 
-function open(options: RedisModuleOptions): Near {
+/** Whom to tell what is to be done after a test; one that runs beside others has to name itself. */
+type Ends = Pick<TestContext, 'onTestFinished'>;
+
+function open(options: RedisModuleOptions, test: Ends = { onTestFinished }): Near {
   const redis = createRedis({ connectTimeout: '10s', ...options }, {});
-  onTestFinished(() => redis.disconnect());
+  test.onTestFinished(() => redis.disconnect());
   const client = redis.adapter.port;
   const states: string[] = [];
   const spied: RedisClient = Object.create(client, {
@@ -100,8 +103,8 @@ function open(options: RedisModuleOptions): Near {
   return { adapter: redis.adapter, client, l1, ...tiers, states };
 }
 
-async function openTracking(options: RedisModuleOptions): Promise<Near> {
-  const near = open(options);
+async function openTracking(options: RedisModuleOptions, test?: Ends): Promise<Near> {
+  const near = open(options, test);
   await tracked(near);
   return near;
 }
@@ -549,11 +552,12 @@ describe('trouble with one server', () => {
   });
 });
 
-describe('sentinel', () => {
-  it('follows the primary through a failover', { timeout: 60_000 }, async () => {
+// Servers take their time to agree: these and those of a cluster do so at the same time.
+describe.concurrent('sentinel', () => {
+  it('follows the primary through a failover', { timeout: 60_000 }, async (test) => {
     const set = await startSentinel();
-    onTestFinished(() => set.stop());
-    const near = await openTracking({ sentinel: { name: set.name, nodes: set.sentinels } });
+    test.onTestFinished(() => set.stop());
+    const near = await openTracking({ sentinel: { name: set.name, nodes: set.sentinels } }, test);
     let primary = await set.primary();
     const keys = Array.from({ length: 4 }, (_, i) => `${PREFIX}k${i}`);
     const watch = new Watch(near, keys, (key, version) => primary.admin('SET', key, version));
@@ -587,12 +591,12 @@ describe('sentinel', () => {
   });
 });
 
-describe('cluster', () => {
-  it('follows every primary, slots on the move and failovers', { timeout: 90_000 }, async () => {
+describe.concurrent('cluster', () => {
+  it('follows every primary, slots on the move and failovers', { timeout: 90_000 }, async (test) => {
     const cluster = await startCluster();
-    onTestFinished(() => cluster.stop());
+    test.onTestFinished(() => cluster.stop());
     const nodes = cluster.nodes.map(({ host, port }) => ({ host, port }));
-    const near = await openTracking({ cluster: { nodes: nodes.slice(0, 2) } });
+    const near = await openTracking({ cluster: { nodes: nodes.slice(0, 2) } }, test);
     const keys = Array.from({ length: 12 }, (_, i) => `${PREFIX}{k${i}}`);
     const write = async (key: string, version: number): Promise<void> => {
       const owner = await cluster.ownerOf(keySlot(key));
@@ -629,11 +633,11 @@ describe('cluster', () => {
     expect(after.worst).toBeLessThan(1_000);
   });
 
-  it('is known when every primary was named to begin with', async () => {
+  it('is known when every primary was named to begin with', async (test) => {
     const cluster = await startCluster();
-    onTestFinished(() => cluster.stop());
+    test.onTestFinished(() => cluster.stop());
     const masters = (await cluster.masters()).map(({ host, port }) => ({ host, port }));
-    const near = open({ cluster: { nodes: masters } });
+    const near = open({ cluster: { nodes: masters } }, test);
     await near.adapter.port.connect();
     await tracked(near);
   });

@@ -6,7 +6,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { createRedis, type RedisModuleOptions } from '@anbar/nestjs-redis';
 import { admin, serverBinary, shared, until } from '../topology/index.js';
 import { reservePort, type PortReservation } from '../topology/free-port.js';
@@ -225,7 +225,11 @@ function moved(
 }
 
 /** As an application boots with this environment and nothing else. */
-async function worksWith(env: Readonly<Record<string, string>>, topology: string): Promise<void> {
+async function worksWith(
+  env: Readonly<Record<string, string>>,
+  topology: string,
+  { onTestFinished }: TestContext,
+): Promise<void> {
   const redis = createRedis(
     {
       namespace: `compose-${process.pid}-${topology}`,
@@ -247,7 +251,7 @@ async function worksWith(env: Readonly<Record<string, string>>, topology: string
   expect(Object.keys((await redis.stats()).shards.shards)).toHaveLength(named.length);
 }
 
-describe('what the page has one set', () => {
+describe.concurrent('what the page has one set', () => {
   it.each(['none', 'shards', 'cluster', 'sentinel'])(
     '(%s) are ports that the profile publishes',
     (profile) => {
@@ -260,34 +264,38 @@ describe('what the page has one set', () => {
     },
   );
 
-  it('(none) reaches one server', async () => {
+  it('(none) reaches one server', async (test) => {
     const { port } = await shared('standalone');
-    await worksWith(moved(documented('none'), new Map([[6379, port]])), 'standalone');
+    await worksWith(moved(documented('none'), new Map([[6379, port]])), 'standalone', test);
   });
 
-  it('(shards) reaches three servers', async () => {
+  it('(shards) reaches three servers', async (test) => {
     const { nodes } = await shared('shards');
     const { port } = await shared('standalone');
     const to = new Map([[6379, port], ...nodes.map((node, i) => [6381 + i, node.port] as const)]);
-    await worksWith(moved(documented('shards'), to), 'standalone');
+    await worksWith(moved(documented('shards'), to), 'standalone', test);
   });
 
-  it('(cluster) reaches a cluster', async () => {
+  it('(cluster) reaches a cluster', async (test) => {
     const { nodes } = await shared('cluster');
     const to = new Map(nodes.map((node, i) => [7001 + i, node.port]));
-    await worksWith(moved(documented('cluster'), to), 'cluster');
+    await worksWith(moved(documented('cluster'), to), 'cluster', test);
   });
 
-  it('(sentinel) reaches what the sentinels name', async () => {
+  it('(sentinel) reaches what the sentinels name', async (test) => {
     const { sentinels, name } = await shared('sentinel');
     const env = documented('sentinel');
     expect(env['REDIS_SENTINEL_NAME']).toBe(name);
-    await worksWith(moved(env, new Map(sentinels.map(({ port }, i) => [26_379 + i, port]))), 'sentinel');
+    await worksWith(
+      moved(env, new Map(sentinels.map(({ port }, i) => [26_379 + i, port]))),
+      'sentinel',
+      test,
+    );
   });
 });
 
 /** The start scripts as the containers run them, but for Docker: a folder for each volume, other ports. */
-describe('the start scripts', () => {
+describe.concurrent('the start scripts', () => {
   let folder: string;
   let environment: NodeJS.ProcessEnv;
   const children: ChildProcess[] = [];
@@ -353,7 +361,7 @@ describe('the start scripts', () => {
     });
   }
 
-  it('make a cluster that serves, and find it made the second time', { timeout: 60_000 }, async () => {
+  it('make a cluster that serves, and find it made the second time', { timeout: 60_000 }, async (test) => {
     const ports = await Promise.all(Array.from({ length: 6 }, freePort));
     await Promise.all(ports.map((port) => start('start-server.sh', port, 'cluster')));
     await Promise.all(ports.map((port) => serves(port, 'a secret')));
@@ -365,10 +373,10 @@ describe('the start scripts', () => {
     expect(first.stdout).toContain('the cluster serves');
     expect((await create()).stdout).not.toContain('Performing hash slots allocation');
     const env = moved(documented('cluster'), new Map(ports.map((port, i) => [7001 + i, port])));
-    await worksWith({ ...env, REDIS_PASSWORD: 'a secret' }, 'cluster');
+    await worksWith({ ...env, REDIS_PASSWORD: 'a secret' }, 'cluster', test);
   });
 
-  it('make a set that sentinels watch', { timeout: 60_000 }, async () => {
+  it('make a set that sentinels watch', { timeout: 60_000 }, async (test) => {
     const [primary, replica, ...sentinels] = await Promise.all(Array.from({ length: 5 }, freePort));
     if (primary === undefined || replica === undefined) throw new Error('no ports');
     await start('start-server.sh', primary);
@@ -390,7 +398,7 @@ describe('the start scripts', () => {
       what: 'the replica to be in step',
       timeout: 20_000,
     });
-    await worksWith({ ...env, REDIS_PASSWORD: 'a secret' }, 'sentinel');
+    await worksWith({ ...env, REDIS_PASSWORD: 'a secret' }, 'sentinel', test);
   });
 
   it('keep what was stored over a restart', async () => {

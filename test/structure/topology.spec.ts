@@ -35,7 +35,7 @@ function isGone({ pid, folder }: Abandoned): boolean {
   }
 }
 
-describe('nothing is left of a server when its process', () => {
+describe.concurrent('nothing is left of a server when its process', () => {
   it.concurrent.each(['exit', 'throw', 'return'])('ends by itself: %s', async (way) => {
     const { exit, server } = await abandon(way);
     await exit;

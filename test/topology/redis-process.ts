@@ -78,6 +78,15 @@ function commandLine({ binary, folder }: Launch, options: RedisProcessOptions, c
   ];
 }
 
+/** Rejects when the process ends. */
+function failureOf(child: ChildProcess): Promise<never> {
+  const failure = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`The server process ended with ${String(code ?? signal)}`);
+  });
+  failure.catch(() => undefined);
+  return failure;
+}
+
 export class RedisProcess {
   readonly host = '127.0.0.1';
   readonly #launch: Launch;
@@ -227,22 +236,21 @@ export class RedisProcess {
     if (binary.kind === 'docker') await writeFile(join(this.folder, 'container'), this.#container);
     const command = commandLine(this.#launch, this.#options, this.#container);
     const log = await open(join(this.folder, 'server.log'), 'a');
+    let failed: Promise<never>;
     try {
-      this.#child = spawn('/bin/sh', ['-c', 'echo $$ > pid && exec "$@"', 'sh', ...command], {
+      const child = spawn('/bin/sh', ['-c', 'echo $$ > pid && exec "$@"', 'sh', ...command], {
         cwd: this.folder,
         detached: true,
         stdio: ['ignore', log.fd, log.fd],
         env: { ...process.env, ...(binary.kind === 'native' ? binary.environment : {}) },
       });
+      this.#child = child;
+      child.unref();
+      // Watched at once: a server that refuses its configuration may be gone before the log is closed here.
+      failed = failureOf(child);
     } finally {
       await log.close();
     }
-    const child = this.#child;
-    const failed = once(child, 'exit').then(([code, signal]) => {
-      throw new Error(`The server process ended with ${String(code ?? signal)}`);
-    });
-    child.unref();
-    failed.catch(() => undefined);
     await Promise.race([this.ready(), failed]);
   }
 
