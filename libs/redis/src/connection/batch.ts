@@ -71,6 +71,8 @@ export class Entry {
   /** Hands the answer to whoever asked; returns those who have to be asked again on their own. */
   deliver(): readonly Request[] {
     if (this.#failure !== undefined) {
+      // A slot is on its way, and some of the keys have left: each by itself is answered here or sent after them.
+      if (this.merged && this.#failure.message.startsWith('TRYAGAIN')) return this.#unsettled();
       for (const request of this.requests) fail(request, this.#failure);
       return NOBODY;
     }
@@ -78,6 +80,10 @@ export class Entry {
     const [request] = this.requests;
     if (request?.settled === false) request.owner.replied(request, toReply(this.#value, request.bytes));
     return NOBODY;
+  }
+
+  #unsettled(): readonly Request[] {
+    return this.requests.filter(({ settled }) => !settled);
   }
 
   /**
