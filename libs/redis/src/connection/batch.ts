@@ -24,6 +24,12 @@ const NOBODY: readonly Request[] = [];
 /** Keys in one merged read: enough to matter, few enough not to hold the server up. */
 const MAX_MERGED_KEYS = 256;
 
+/**
+ * Refuses a merged read for what only some of its keys are: on their way with their slot, where each by itself is
+ * answered or sent after it, or forbidden to this user, who may as well be forbidden to merge at all.
+ */
+const SAID_OF_SOME = /^(?:TRYAGAIN|NOPERM)/u;
+
 /** One command as written: it answers for one request, or as a merged read for several. */
 export class Entry {
   readonly requests: readonly Request[];
@@ -71,8 +77,7 @@ export class Entry {
   /** Hands the answer to whoever asked; returns those who have to be asked again on their own. */
   deliver(): readonly Request[] {
     if (this.#failure !== undefined) {
-      // A slot is on its way, and some of the keys have left: each by itself is answered here or sent after them.
-      if (this.merged && this.#failure.message.startsWith('TRYAGAIN')) return this.#unsettled();
+      if (this.merged && SAID_OF_SOME.test(this.#failure.message)) return this.#unsettled();
       for (const request of this.requests) fail(request, this.#failure);
       return NOBODY;
     }

@@ -5,7 +5,7 @@
  * was executed included, and settles late while it does so. Here a redirect is followed because the node
  * said the command was not run, and everything else is decided by the one retry layer above.
  */
-import { sleep } from '../core/index.js';
+import { sleep, systemClock, type Timer } from '../core/index.js';
 import { parseAddress, formatAddress } from './driver-options.js';
 import { routingKey } from './command-table.js';
 import type { Address } from './connection.options.js';
@@ -29,6 +29,12 @@ interface Range {
   readonly replicas: readonly Address[];
 }
 
+/** A pool that serves no slot, and goes when its calls have had their time. */
+interface Leaving {
+  readonly pool: ConnectionPool;
+  readonly timer: Timer;
+}
+
 /** With nothing wrong the table is still read this often: slots may move without anybody running into it. */
 const REFRESH_MS = 15_000;
 /** While something is wrong it is read this often. */
@@ -41,6 +47,7 @@ export class ClusterRouter implements Router {
   readonly #context: RouterContext;
   readonly #nodes = new Map<string, ConnectionPool>();
   readonly #replicaNodes = new Map<string, ConnectionPool>();
+  readonly #leaving = new Map<string, Leaving>();
   readonly #slots: (Owners | undefined)[] = Array.from({ length: SLOT_COUNT });
   readonly #waiting = new Set<Request>();
   readonly #stop = new AbortController();
@@ -75,6 +82,11 @@ export class ClusterRouter implements Router {
   close(): void {
     this.#stop.abort(new Error('the client was closed'));
     for (const pool of [...this.#nodes.values(), ...this.#replicaNodes.values()]) pool.close();
+    for (const { pool, timer } of this.#leaving.values()) {
+      timer.cancel();
+      pool.close();
+    }
+    this.#leaving.clear();
   }
 
   admit(request: Request): Admission {
@@ -178,6 +190,11 @@ export class ClusterRouter implements Router {
     const id = formatAddress(address);
     const known = map.get(id);
     if (known !== undefined) return known;
+    const back = this.#takeBack(leavingId(id, replica));
+    if (back !== undefined) {
+      map.set(id, back);
+      return back;
+    }
     const target = { ...fixedTarget(address, 'any'), readOnlySession: replica };
     const pool = new ConnectionPool(this.#context.connection.pool.size, () =>
       createLink(this.#context, target),
@@ -278,9 +295,33 @@ export class ClusterRouter implements Router {
       for (const [id, pool] of map) {
         if (used.has(pool)) continue;
         map.delete(id);
-        pool.close('the node owns no slots any more');
+        this.#letGo(leavingId(id, map === this.#replicaNodes), pool);
       }
     }
+  }
+
+  /**
+   * A node that lives answers what was asked of it, if only by saying where to: cut off, its writes would be in doubt
+   * for nothing. And it may be back at once, as nodes differ in their tables until the news has reached them all.
+   */
+  #letGo(id: string, pool: ConnectionPool): void {
+    const close = (): void => {
+      this.#leaving.delete(id);
+      pool.close('the node owns no slots any more');
+    };
+    if (!pool.links.some((link) => link.healthy || link.state === 'connecting')) {
+      close();
+      return;
+    }
+    const { connection, clock = systemClock } = this.#context;
+    this.#leaving.set(id, { pool, timer: clock.after(connection.timeoutMs, close) });
+  }
+
+  #takeBack(id: string): ConnectionPool | undefined {
+    const leaving = this.#leaving.get(id);
+    leaving?.timer.cancel();
+    this.#leaving.delete(id);
+    return leaving?.pool;
   }
 
   #releaseWaiting(): void {
@@ -288,6 +329,10 @@ export class ClusterRouter implements Router {
     this.#waiting.clear();
     for (const request of waiting) if (!request.settled) this.#context.readmit(request);
   }
+}
+
+function leavingId(id: string, replica: boolean): string {
+  return replica ? `${id} as a replica` : id;
 }
 
 function toRanges(reply: Reply, answeredBy: string): readonly Range[] {

@@ -110,16 +110,26 @@ export class SentinelDirectory {
     // The place is taken before the options are there, so that discovery can not open it twice.
     const placeholder = new Redis({ lazyConnect: true });
     this.#watchers.set(id, placeholder);
-    void this.#open(address).then(
+    void this.#openPatiently(address).then(
       (watcher) => {
         if (this.#stop.signal.aborted) discard(watcher);
         else this.#watchers.set(id, watcher);
       },
-      (error: unknown) => {
-        this.#lastError = describe(error);
-        this.#watchers.delete(id);
-      },
+      () => undefined,
     );
+  }
+
+  /** The password may come from a vault that is away for a moment. Rejects when all of this is stopped. */
+  async #openPatiently(address: Address): Promise<Redis> {
+    const delay = fullJitter(RECONNECT, Math.random);
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await this.#open(address);
+      } catch (error) {
+        this.#lastError = describe(error);
+      }
+      await sleep(delay(Math.min(failures, 10)), { signal: this.#stop.signal, keepAlive: false });
+    }
   }
 
   async #open(address: Address): Promise<Redis> {

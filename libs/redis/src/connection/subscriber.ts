@@ -106,12 +106,19 @@ export class Subscriber {
       this.#waiters.clear();
     }
     try {
-      await this.#send(this.#ready, added);
+      await this.#send(this.#ready, this.#stillWanted(added));
     } catch (error) {
       // The driver's own error carries the whole command.
       if (!isRefusal(error)) throw error;
       throw new RedisReplyError(error.message, { command: 'SUBSCRIBE' });
     }
+  }
+
+  /** Whoever asked may have left while the connection was made: nobody would ever unsubscribe for them. */
+  #stillWanted(names: Names): Names {
+    const wanted = (kind: Kind): readonly string[] =>
+      names[kind].filter((name) => this.#listeners[kind].has(name));
+    return { channel: wanted('channel'), pattern: wanted('pattern'), shard: wanted('shard') };
   }
 
   async #send(redis: Redis, names: Names): Promise<void> {

@@ -1,5 +1,6 @@
 /** The messages of one listener as an async iterator: it begins with the first `next()` and ends with `return()`. */
-import { CommandTimeoutError, NotConnectedError } from '../connection/index.js';
+import { RedisReplyError } from '../connection/index.js';
+import { isRedisModuleError } from '../core/index.js';
 import type { Envelopes, Message, RawMessage } from './message.js';
 import type { Source } from './source.js';
 
@@ -154,8 +155,14 @@ export class MessageStream<T = unknown> implements AsyncIterableIterator<Message
   }
 }
 
+/** A call that did not get through, and may with the next try; making a group is done once however often it is asked. */
+const AWAY = new Set(['NOT_CONNECTED', 'COMMAND_TIMEOUT', 'OUTCOME_UNKNOWN', 'CIRCUIT_OPEN', 'BACKPRESSURE']);
+/** What a server says that is about to serve, or to be replaced. */
+const PASSING = new Set(['LOADING', 'CLUSTERDOWN', 'MASTERDOWN', 'READONLY']);
+
 /** Redis is away: the subscription stands as soon as it is back, and until then there is nothing to hear. */
 function unlessAway(error: unknown): void {
-  if (error instanceof NotConnectedError || error instanceof CommandTimeoutError) return;
+  if (isRedisModuleError(error) && AWAY.has(error.code)) return;
+  if (error instanceof RedisReplyError && PASSING.has(error.kind)) return;
   throw error;
 }
