@@ -31,6 +31,15 @@ describe('the key of arguments', () => {
     ],
     ['a proxy', new Proxy({}, {}), 'is a proxy'],
     ['a promise', Promise.resolve(), 'is an instance of Promise'],
+    [
+      'a date in a time zone',
+      Object.assign(new Date(5), { timeZone: 'Asia/Tehran' }),
+      'has fields of its own',
+    ],
+    ['a list of a tenant', Object.assign([1], { tenant: 'one' }), 'has fields of its own'],
+    ['a map of a tenant', Object.assign(new Map(), { tenant: 'one' }), 'has fields of its own'],
+    ['a set of a tenant', Object.assign(new Set(), { tenant: 'one' }), 'has fields of its own'],
+    ['a URL of a tenant', Object.assign(new URL('http://a/'), { tenant: 'one' }), 'has fields of its own'],
     ['named by a symbol', { [Symbol('a')]: 1 }, 'has properties named by symbols'],
   ])('refuses %s', (_, value, problem) => {
     expect(() => key({ deep: [value] })).toThrow(`Books.find: argument 1.deep[0] ${problem}`);

@@ -68,14 +68,23 @@ function canonicalObject(value: object, place: Place): string {
   if (place.depth >= DEEPEST) throw unkeyable(place, 'is nested too deep, or holds itself');
   if (types.isProxy(value)) throw unkeyable(place, 'is a proxy');
   if (Array.isArray(value)) {
+    refuseFields(value, place, value.length);
     return `[${Array.from(value as unknown[], (item, index) => canonical(item, below(place, `[${index}]`))).join(',')}]`;
   }
-  if (types.isDate(value)) return `Date(${value.getTime()})`;
-  if (value instanceof URL) return `URL(${JSON.stringify(value.href)})`;
   if (ArrayBuffer.isView(value)) {
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     return `${value.constructor.name}(${createHash('sha256').update(bytes).digest('base64url')})`;
   }
+  const text = builtIn(value, place);
+  if (text === undefined) return canonicalRecord(value, place);
+  refuseFields(value, place);
+  return text;
+}
+
+/** Undefined for what is none. */
+function builtIn(value: object, place: Place): string | undefined {
+  if (types.isDate(value)) return `Date(${value.getTime()})`;
+  if (value instanceof URL) return `URL(${JSON.stringify(value.href)})`;
   if (types.isMap(value)) {
     const pairs = Array.from(value, (pair) => canonical(pair, below(place, '{}')));
     return `Map(${pairs.join(',')})`;
@@ -83,7 +92,12 @@ function canonicalObject(value: object, place: Place): string {
   if (types.isSet(value)) {
     return `Set(${Array.from(value, (item) => canonical(item, below(place, '{}'))).join(',')})`;
   }
-  return canonicalRecord(value, place);
+  return undefined;
+}
+
+/** Of what is read by its contents: what a class of the application has added would not show in the key. */
+function refuseFields(value: object, place: Place, contents = 0): void {
+  if (Object.keys(value).length > contents) throw unkeyable(place, 'has fields of its own');
 }
 
 function canonicalRecord(value: object, place: Place): string {

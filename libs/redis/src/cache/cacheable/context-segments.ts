@@ -49,23 +49,31 @@ export class ContextSegments {
     const segments: string[] = [];
     for (const [index, resolver] of this.#resolvers.entries()) {
       const name = this.names[index] ?? '';
-      const value = resolver(request);
+      const value: unknown = resolver(request);
       if (value === undefined || value === null || value === '' || Number.isNaN(value))
-        throw this.#missing(name);
+        throw this.#missing(name, 'this call has none');
+      // As a text all promises are one, and so are most objects: everybody would share one context.
+      if (!isName(value)) throw this.#missing(name, `what resolves it has answered with ${kindOf(value)}`);
       segments.push(`@${name}`, String(value));
     }
     return segments;
   }
 
-  #missing(name: string): MissingCacheContextError {
-    return new MissingCacheContextError(
-      `the cache '${this.#cache}' is kept by ${name}, and this call has none`,
-      {
-        hint: 'see that the call runs where the context is known, or use a cache that does not declare it',
-        details: { cache: this.#cache, context: name },
-      },
-    );
+  #missing(name: string, problem: string): MissingCacheContextError {
+    return new MissingCacheContextError(`the cache '${this.#cache}' is kept by ${name}, and ${problem}`, {
+      hint: 'see that the call runs where the context is known, that it is resolved at once to a text or a number, or use a cache that does not declare it',
+      details: { cache: this.#cache, context: name },
+    });
   }
+}
+
+/** What is a different text when it is a different value. */
+function isName(value: unknown): value is string | number | bigint | boolean {
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
+}
+
+function kindOf(value: unknown): string {
+  return value instanceof Promise ? 'a promise' : `a value of type ${typeof value}`;
 }
 
 export function keyWithin(segments: readonly string[], key: Key): Key {
