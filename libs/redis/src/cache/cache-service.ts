@@ -15,6 +15,7 @@ import { CACHE_DEFAULTS, completed, resolveCache, ttlOf, type CacheOptions } fro
 import type { CacheServiceStats } from './cache-stats.js';
 import { CacheWriter } from './cache-writer.js';
 import {
+  ANEW,
   DECIDED,
   resolveLoad,
   type CacheOutcome,
@@ -243,8 +244,10 @@ export class CacheService<Value = unknown> implements CacheContract<Value> {
       if (typeof loader !== 'function') throw noLoader(loader);
       const call = options === NO_OPTIONS ? this.#plainLoad : resolveLoad(options, this.#engine.settings);
       const full = this.#engine.keys.value(key);
-      const reading = this.#engine.reader.read(full, options);
       const wanted = { key, full, loader, call, options, startedAt: this.#listenedSince(), beganAt: NEVER };
+      if (options[ANEW] === true)
+        return this.#loadOrRefresh({ ...wanted, beganAt: this.#engine.clock.now() }, MISSING);
+      const reading = this.#engine.reader.read(full, options);
       if (!(reading instanceof Promise))
         return Promise.resolve(this.#answerOrLoad(wanted, this.#judge(reading, call.staleMs)));
       wanted.beganAt = this.#engine.clock.now();
@@ -617,7 +620,7 @@ function requestOf(wanted: {
   full: string;
   call: ResolvedLoad;
   look: Look;
-  options: ReadOptions;
+  options: LoadOptions;
   beganAt: number;
   loader?: Loader<unknown>;
 }): LoadRequest {
@@ -632,6 +635,7 @@ function requestOf(wanted: {
     unreachable: look.unreachable,
     beganAt,
     batched: options[DECIDED] !== undefined,
+    anew: options[ANEW],
     origin: spans.here(),
     onDecided: options[DECIDED],
   };

@@ -64,6 +64,8 @@ export class CacheKeys {
   readonly #wakes: string;
   readonly #tags: string;
   readonly #valueKeys = new RecentKeys();
+  /** Of lists that can not change: whoever asks for the same again and again makes it once. */
+  readonly #valueKeysOfFrozen = new WeakMap<object, string>();
   readonly #tagKeys = new RecentKeys();
 
   constructor(namespace: string, name: string) {
@@ -85,7 +87,17 @@ export class CacheKeys {
   }
 
   value(key: Key): string {
+    if (typeof key === 'object' && Object.isFrozen(key)) return this.#valueOfFrozen(key);
     return this.#valueKeys.get(key) ?? this.#valueKeys.keep(key, `${this.#values}${segmentsOf(key, 'key')}}`);
+  }
+
+  #valueOfFrozen(key: Exclude<Key, string>): string {
+    let made = this.#valueKeysOfFrozen.get(key);
+    if (made === undefined) {
+      made = `${this.#values}${segmentsOf(key, 'key')}}`;
+      this.#valueKeysOfFrozen.set(key, made);
+    }
+    return made;
   }
 
   tag(tag: Key): string {

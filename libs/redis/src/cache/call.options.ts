@@ -12,6 +12,9 @@ export type CacheOutcome = 'l1' | 'l2' | 'fallback' | 'stale' | 'loaded' | 'nega
 /** Told as soon as it is settled whether the loader of a call is needed: for one loader of many calls. */
 export const DECIDED = Symbol('anbar:decided');
 
+/** What is stored will not do: the loader runs, under the same fence as every other load. */
+export const ANEW = Symbol('anbar:anew');
+
 export interface ReadOptions {
   signal?: AbortSignal | undefined;
   /** Told where the answer came from, before it is handed over. */
@@ -40,6 +43,8 @@ export interface LoadOptions extends ReadOptions {
   staleOnError?: Duration | undefined;
   negativeTtl?: Duration | undefined;
   timeout?: LoadTimeoutOptions | undefined;
+  /** @internal */
+  [ANEW]?: boolean | undefined;
 }
 
 /** What a loader is told, and what it may decide. */

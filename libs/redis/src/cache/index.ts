@@ -77,14 +77,15 @@ export { CacheService } from './cache-service.js';
 export { logCacheEvents, type CacheLogFields, type CacheLogger, type CacheLogOptions } from './cache-log.js';
 export type { CacheMemory } from './cache-memory.js';
 export type { CacheServiceStats, CacheStats, L1Summary } from './cache-stats.js';
-export type {
-  CacheOutcome,
-  CacheSetOptions,
-  GetOptions,
-  LoadContext,
-  Loader,
-  LoadOptions,
-  ReadOptions,
+export {
+  ANEW,
+  type CacheOutcome,
+  type CacheSetOptions,
+  type GetOptions,
+  type LoadContext,
+  type Loader,
+  type LoadOptions,
+  type ReadOptions,
 } from './call.options.js';
 export type { EntryState, Explanation, TagExplanation } from './explain.js';
 export { FallbackCache, type FallbackExplanation, type FallbackState } from './fallback/fallback-cache.js';

@@ -28,6 +28,8 @@ export const OVERRIDES = [
   'x-method-override',
 ] as const;
 
+export type AnswerKey = readonly (string | number)[];
+
 /** Path and query, the parameters in an order of their own. */
 export class Targets {
   readonly #known = new Map<string, string>();
@@ -39,6 +41,34 @@ export class Targets {
     if (this.#known.size >= MOST_TARGETS) this.#known.clear();
     this.#known.set(url, target);
     return target;
+  }
+}
+
+/**
+ * Keys of answers that depend on nothing but route, origin and URL: to put one together costs more than the hit. They
+ * are frozen, so that the cache, too, makes its own key of them once.
+ */
+export class PlainKeys {
+  readonly #byRoute = new Map<string, Map<string, Map<string, AnswerKey>>>();
+  #count = 0;
+
+  /** `target` is what has come of a URL, as `Targets` has it. */
+  of(route: string, origin: string, target: string): AnswerKey {
+    return this.#byRoute.get(route)?.get(origin)?.get(target) ?? this.#make(route, origin, target);
+  }
+
+  #make(route: string, origin: string, target: string): AnswerKey {
+    // Clients choose hosts and URLs.
+    if (this.#count >= MOST_TARGETS) {
+      this.#byRoute.clear();
+      this.#count = 0;
+    }
+    const byOrigin = this.#byRoute.get(route) ?? new Map<string, Map<string, AnswerKey>>();
+    const byTarget = byOrigin.get(origin) ?? new Map<string, AnswerKey>();
+    const key = Object.freeze(['http', route, origin, target]);
+    this.#byRoute.set(route, byOrigin.set(origin, byTarget.set(target, key)));
+    this.#count += 1;
+    return key;
   }
 }
 
@@ -90,7 +120,7 @@ export class Origins {
 
   /** `forwarded`: whether a proxy has said something. */
   of({ raw: { headers } }: Exchange, forwarded: boolean): string {
-    const { host = '' } = headers;
+    const host = hostOf(headers);
     if (forwarded) return bounded(portable(host + forwardedOrigin(headers)));
     if (host !== this.#host) {
       this.#origin = bounded(portable(host));
@@ -98,6 +128,12 @@ export class Origins {
     }
     return this.#origin;
   }
+}
+
+/** HTTP/2 has a pseudo-header of its own for it, beside which a client may send the old one. */
+function hostOf({ host, ':authority': authority }: Exchange['raw']['headers']): string {
+  if (authority === undefined || authority === host) return host ?? '';
+  return host === undefined ? String(authority) : `${host}|authority=${String(authority)}`;
 }
 
 /**
@@ -119,8 +155,7 @@ function forwardedOrigin(headers: Exchange['raw']['headers']): string {
   return `${origin}|${(forwarded.match(/\b(?:host|proto)=[^;,]*/giu) ?? []).join('|')}`;
 }
 
+/** Values as they came: `Ann` and `ann` may be two. No header holds what stands between them here. */
 export function varyingBy(exchange: Exchange, names: readonly string[]): string {
-  return bounded(
-    names.map((name) => `${name}=${requestHeader(exchange, name)?.trim().toLowerCase() ?? ''}`).join('|'),
-  );
+  return bounded(names.map((name) => `${name}=${requestHeader(exchange, name) ?? ''}`).join('\n'));
 }

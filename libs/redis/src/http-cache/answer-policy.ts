@@ -1,10 +1,10 @@
 /** Which requests may be answered from the cache, and which answers may be stored. Everything else says why not. */
 import { isObservable } from 'rxjs';
 import type { CachedRoute, RouteQuestion } from '../cache/index.js';
-import { onlyParameters, Origins, varyingBy, type Targets } from './answer-key.js';
+import { onlyParameters, Origins, PlainKeys, Targets, varyingBy, type AnswerKey } from './answer-key.js';
 import { directivesOf, requestDirectives } from './cache-control.js';
 import type { Exchange } from './exchange.js';
-import type { ResolvedHttpCache } from './http-cache.options.js';
+import { NAMELESS, nameOf, type ResolvedHttpCache } from './http-cache.options.js';
 import { saysSomething, TellingHeaders, type Subjects } from './telling-headers.js';
 import { lengthOf, type Sent } from './stored-answer.js';
 
@@ -31,8 +31,9 @@ export type Refusal =
 export const HINTS: Readonly<Partial<Record<Refusal, string>>> = {
   credentials:
     "the request carries credentials and the key names nobody; write by: 'user', or by: 'everyone' if the answer is the same for all",
-  'no-principal': "by: 'user' found nobody although the request carries credentials; see httpCache.principal",
-  'no-context': 'the cache is kept by a context this request does not have',
+  'no-principal':
+    "the request is somebody's, and `by` found no text or number to call them by; see httpCache.principal",
+  'no-context': 'the cache is kept by a context this request does not have, or that is no text and no number',
   'set-cookie': 'the answer sets a cookie, which is meant for one client',
   'answer-vary': 'the answer varies by a header that `vary` does not name',
   'content-encoding':
@@ -44,7 +45,7 @@ export const HINTS: Readonly<Partial<Record<Refusal, string>>> = {
 
 /** Where the answer of a request is kept. */
 export interface Home {
-  readonly key: readonly (string | number)[];
+  readonly key: AnswerKey;
   readonly tags: readonly string[];
   /** Answers of this request are not stored, though it may be given one. */
   readonly readOnly: Refusal | undefined;
@@ -57,6 +58,20 @@ export interface Arrival {
   readonly subjects: Subjects;
 }
 
+/** What is asked for, and whether that is said with parameters that do not count. */
+interface Target {
+  readonly target: readonly (string | number)[];
+  readonly others: boolean;
+}
+
+/** What is in a key besides the route. */
+interface KeyFacts {
+  readonly segments: readonly string[];
+  readonly origin: string;
+  readonly target: Target['target'];
+  readonly principal: readonly string[] | undefined;
+}
+
 export type Verdict = { readonly refusal: Refusal } | { readonly home: Home };
 
 const ANONYMOUS = 'anonymous';
@@ -65,13 +80,13 @@ const SHARED = Object.freeze({ principal: undefined });
 
 export class AnswerPolicy {
   readonly #settings: ResolvedHttpCache;
-  readonly #targets: Targets;
+  readonly #targets = new Targets();
+  readonly #plainKeys = new PlainKeys();
   readonly #telling: TellingHeaders;
   readonly #origins = new Origins();
 
-  constructor(settings: ResolvedHttpCache, targets: Targets) {
+  constructor(settings: ResolvedHttpCache) {
     this.#settings = settings;
-    this.#targets = targets;
     this.#telling = new TellingHeaders(settings.credentialHeaders);
   }
 
@@ -88,22 +103,12 @@ export class AnswerPolicy {
     const credentials = saysSomething(subjects, 'credentials') || this.#hasCredentials(exchange, subjects);
     const who = this.#whose(exchange, question, { credentials, namesUser: context.namesUser });
     if ('refusal' in who) return who;
-    const { vary = [], query } = question.options;
-    const asked =
-      query === undefined ? { url: exchange.url, others: false } : onlyParameters(exchange.url, query);
-    const target = question.key === undefined ? [this.#targets.of(asked.url)] : partsOf(question.key);
-    const key = [...context.segments, 'http', question.route, origin, ...target];
-    if (vary.length > 0)
-      key.push(
-        varyingBy(
-          exchange,
-          vary.map((name) => name.toLowerCase()),
-        ),
-      );
-    if (who.principal !== undefined) key.push('by', ...who.principal);
+    const { target, others } = this.#targetOf(exchange, question);
+    const { segments } = context;
+    const key = this.#keyOf(exchange, question, { segments, origin, target, principal: who.principal });
     const noStore =
       saysSomething(subjects, 'directives') && requestDirectives(exchange.raw.headers).has('no-store');
-    const readOnly = noStore ? 'request-no-store' : asked.others ? 'unlisted-query' : undefined;
+    const readOnly = noStore ? 'request-no-store' : others ? 'unlisted-query' : undefined;
     const personal = who.principal !== undefined || context.namesUser;
     return { home: { key, tags: context.tags, readOnly, personal } };
   }
@@ -131,18 +136,53 @@ export class AnswerPolicy {
     return status === sent.status || status === NOT_MODIFIED ? undefined : 'status';
   }
 
+  #keyOf(exchange: Exchange, { route, options }: CachedRoute, facts: KeyFacts): AnswerKey {
+    const { segments, origin, target, principal } = facts;
+    const { vary = [] } = options;
+    const [first] = target;
+    if (
+      typeof first === 'string' &&
+      target.length === 1 &&
+      segments.length === 0 &&
+      vary.length === 0 &&
+      principal === undefined
+    ) {
+      return this.#plainKeys.of(route, origin, first);
+    }
+    const key = [...segments, 'http', route, origin, ...target];
+    if (vary.length > 0) {
+      const names = vary.map((name) => name.toLowerCase());
+      key.push(varyingBy(exchange, names));
+    }
+    if (principal !== undefined) key.push('by', ...principal);
+    return key;
+  }
+
+  /** A URL that was rewritten on its way counts as it came and as it was routed: parameters are read from the latter. */
+  #targetOf({ url, raw }: Exchange, { key, options: { query } }: CachedRoute): Target {
+    const asked = counting(url, query);
+    if (key !== undefined) return { target: partsOf(key), others: asked.others };
+    const target = [this.#targets.of(asked.url)];
+    if (raw.url === undefined || raw.url === url) return { target, others: asked.others };
+    const routed = counting(raw.url, query);
+    target.push('as', this.#targets.of(routed.url));
+    return { target, others: asked.others || routed.others };
+  }
+
   #whose(
     { request }: Exchange,
     { options: { by } }: CachedRoute,
     { credentials, namesUser }: { credentials: boolean; namesUser: boolean },
   ): { readonly refusal: Refusal } | { readonly principal: readonly string[] | undefined } {
     if (by === 'everyone') return SHARED;
-    const principal = typeof by === 'function' ? by(request as never) : this.#settings.principal(request);
+    const principal =
+      typeof by === 'function' ? nameOf(by(request as never)) : this.#settings.principal(request);
     if (by === undefined) {
       if (namesUser) return SHARED;
       return credentials || principal !== undefined ? { refusal: 'credentials' } : SHARED;
     }
-    if (principal !== undefined && principal !== '') return { principal: ['user', principal] };
+    if (principal === NAMELESS) return { refusal: 'no-principal' };
+    if (principal !== undefined) return { principal: ['user', principal] };
     return credentials ? { refusal: 'no-principal' } : { principal: [ANONYMOUS] };
   }
 
@@ -201,6 +241,10 @@ function contextOf(
     if (error instanceof Error && Reflect.get(error, 'code') === 'CACHE_CONTEXT_MISSING') return undefined;
     throw error;
   }
+}
+
+function counting(url: string, query: readonly string[] | undefined): { url: string; others: boolean } {
+  return query === undefined ? { url, others: false } : onlyParameters(url, query);
 }
 
 function partsOf(key: NonNullable<RouteQuestion['key']>): readonly (string | number)[] {

@@ -10,7 +10,7 @@ export interface CredentialOptions {
 
 export interface HttpCacheOptions {
   /** Who sends a request, once the guards have run. @default `request.user`: its `id`, `sub` or `userId` */
-  principal?: ((request: never) => string | number | undefined) | undefined;
+  principal?: ((request: never) => string | number | bigint | undefined) | undefined;
   /** What marks a request as somebody's: its answer is kept for nobody else. */
   credentials?: CredentialOptions | undefined;
   /**
@@ -22,8 +22,11 @@ export interface HttpCacheOptions {
   maxBytes?: number | undefined;
 }
 
+/** Somebody's name; `NAMELESS` for somebody whose name can not be read, undefined for nobody. */
+export type Principal = string | typeof NAMELESS | undefined;
+
 export interface ResolvedHttpCache {
-  readonly principal: (request: unknown) => string | undefined;
+  readonly principal: (request: unknown) => Principal;
   readonly credentialHeaders: readonly string[];
   readonly credentialCookies: 'any' | ReadonlySet<string>;
   readonly honourRequests: boolean;
@@ -33,6 +36,9 @@ export interface ResolvedHttpCache {
 export class InvalidHttpCacheOptionsError extends RedisModuleError {
   readonly code = 'INVALID_HTTP_CACHE_OPTIONS';
 }
+
+/** An id that is an object, say: whose answer it is can not be told, but that it is somebody's. */
+export const NAMELESS = Symbol('nameless');
 
 export const HTTP_CACHE_DEFAULTS = {
   credentialHeaders: ['authorization', 'proxy-authorization', 'x-api-key', 'x-auth-token', 'x-access-token'],
@@ -54,15 +60,19 @@ export function resolveHttpCache(options: HttpCacheOptions = {}): ResolvedHttpCa
 }
 
 /** What passport and most guards leave behind. */
-function userOf(request: unknown): string | undefined {
+function userOf(request: unknown): Principal {
   const user: unknown = field(request, 'user');
-  if (typeof user !== 'object' || user === null) return nameOf(user);
-  return nameOf(field(user, 'id')) ?? nameOf(field(user, 'sub')) ?? nameOf(field(user, 'userId'));
+  if (typeof user !== 'object' || user === null) return user === false ? undefined : nameOf(user);
+  const names = ['id', 'sub', 'userId'].map((name) => nameOf(field(user, name)));
+  return names.find((name) => typeof name === 'string') ?? NAMELESS;
 }
 
-function nameOf(value: unknown): string | undefined {
-  if (typeof value === 'string' && value !== '') return value;
-  return typeof value === 'number' && Number.isFinite(value) ? String(value) : undefined;
+/** Of whatever an application calls people by. */
+export function nameOf(value: unknown): Principal {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value === 'string') return value;
+  const isNumber = typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value));
+  return isNumber ? String(value) : NAMELESS;
 }
 
 function field(value: unknown, name: string): unknown {

@@ -3,9 +3,14 @@
  * interceptors, and pipes have run when this is asked, whether the answer is stored or not.
  */
 import type { IncomingMessage } from 'node:http';
-import type { CacheOutcome, LoadOptions, RouteAnswers, RouteQuestion } from '../cache/index.js';
+import {
+  ANEW,
+  type CacheOutcome,
+  type LoadOptions,
+  type RouteAnswers,
+  type RouteQuestion,
+} from '../cache/index.js';
 import { parseDuration, systemClock, type Clock } from '../core/index.js';
-import { Targets } from './answer-key.js';
 import { AnswerPolicy, type Home, type Refusal } from './answer-policy.js';
 import { requestDirectives, wishesOf, type Wishes } from './cache-control.js';
 import { forwardStatus, mark, type RouteHeaders } from './cache-headers.js';
@@ -35,6 +40,8 @@ interface Lead {
 
 /** What becomes known of a request while its answer is looked for. */
 interface Run {
+  /** What is stored will not do. */
+  readonly anew: boolean;
   outcome: CacheOutcome | undefined;
   lead: Lead | undefined;
   tellLead: ((lead: Lead) => void) | undefined;
@@ -65,7 +72,7 @@ export class HttpAnswers implements RouteAnswers {
     this.#dispatch = parts.dispatch;
     const { warn = () => undefined } = parts;
     this.#clock = parts.clock ?? systemClock;
-    this.#policy = new AnswerPolicy(parts.settings, new Targets());
+    this.#policy = new AnswerPolicy(parts.settings);
     this.#replies = new StoredReplies(this.#clock);
     this.#refusals = new RefusalLog(this.#replies, warn);
     this.#runs = new HandlerRuns({ policy: this.#policy, refusals: this.#refusals, clock: this.#clock });
@@ -102,13 +109,13 @@ export class HttpAnswers implements RouteAnswers {
   // -- ways to an answer ------------------------------------------------------------------------------------
 
   /** A stored answer, or the handler's, which is stored; one handler runs for all who ask. */
-  #storedOrMade(asked: Asked): Promise<unknown> {
+  #storedOrMade(asked: Asked, anew = false): Promise<unknown> {
     const { question, home } = asked;
-    const run: Run = { outcome: undefined, lead: undefined, tellLead: undefined };
+    const run: Run = { anew, outcome: undefined, lead: undefined, tellLead: undefined };
     const loader = (): Promise<StoredAnswer | undefined> => {
       // Answered already: this is a load behind the readers, and has no response of its own to write.
       if (run.outcome !== undefined) return this.#again(asked);
-      const made = this.#runs.make(asked);
+      const made = this.#runs.make(asked, anew ? 'request' : 'uri-miss');
       run.lead = { value: made.value };
       run.tellLead?.(run.lead);
       return made.answer;
@@ -122,6 +129,7 @@ export class HttpAnswers implements RouteAnswers {
       negativeTtl,
       timeout,
       tags: home.tags,
+      [ANEW]: anew,
       onOutcome: (known) => {
         run.outcome = known;
       },
@@ -146,7 +154,7 @@ export class HttpAnswers implements RouteAnswers {
       found = await answering;
     } catch (failure) {
       // Another client's departure: one of those who are still here leads.
-      if (isClientGone(failure) && !asked.exchange.abandoned) return this.#storedOrMade(asked);
+      if (isClientGone(failure) && !asked.exchange.abandoned) return this.#storedOrMade(asked, run.anew);
       throw errorOf(failure);
     }
     return this.#give(asked, found, run.outcome ?? 'loaded');
@@ -195,21 +203,10 @@ export class HttpAnswers implements RouteAnswers {
     return [found, outcome];
   }
 
-  /** The client insists, and may: the handler runs, and its answer replaces the stored one. */
+  /** The client insists, and may: the handler runs, and its answer replaces the stored one if none was invalidated. */
   #renewed(asked: Asked): unknown {
-    const { question, home } = asked;
-    const made = this.#runs.make(asked, 'request');
-    made.answer
-      .then((answer) => {
-        if (answer === undefined || home.readOnly !== undefined) return NOTHING;
-        const { ttl } = question.load;
-        return question.cache.set(home.key, answer, {
-          tags: home.tags,
-          ...(ttl === undefined ? {} : { ttl }),
-        });
-      })
-      .catch(() => undefined);
-    return made.value;
+    if (asked.home.readOnly !== undefined) return this.#runs.make(asked, 'request').value;
+    return this.#storedOrMade(asked, true);
   }
 
   /** A request of our own, made to refresh an answer. */

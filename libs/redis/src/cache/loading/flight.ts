@@ -32,6 +32,8 @@ export interface LoadRequest {
   readonly unreachable: boolean;
   /** The loader is one for many keys and takes its place under the cap itself. */
   readonly batched: boolean;
+  /** What others have stored will not do. @default false */
+  readonly anew?: boolean | undefined;
   /** By how much longer than others its lease is; @default 0 */
   readonly moreLeaseMs?: number | undefined;
   /** When the call began, by the monotonic clock. */

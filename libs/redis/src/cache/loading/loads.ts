@@ -151,7 +151,7 @@ export class Loads {
   }
 
   async #turn(flight: Flight): Promise<void> {
-    if (flight.lookAgain && (await this.#paced(flight, () => this.#look(flight)))) return;
+    if (looksAgain(flight) && (await this.#paced(flight, () => this.#look(flight)))) return;
     const { lead } = flight;
     if (lead === undefined) return;
     if (!flight.reachable || flight.lostWaits > MOST_LOST_WAITS) {
@@ -281,6 +281,11 @@ export class Loads {
     await flight.call.wait(flight.call.confirmed ? patience : Math.min(UNHEARD_MS, patience));
     flight.reopen();
   }
+}
+
+/** Unless the one who loads next asks for what nobody has stored yet. */
+function looksAgain({ lookAgain, lead }: Flight): boolean {
+  return lookAgain && lead?.anew !== true;
 }
 
 function closed(): CacheClosedError {
