@@ -1,55 +1,13 @@
 /** The contract of the locks, on every real topology and on the embedded default. */
-import { afterAll } from 'vitest';
-import { createRedis, type Redis } from '@anbar/nestjs-redis';
 import { LockService } from '@anbar/nestjs-redis/lock';
-import { lockServiceContract, runContract } from '@anbar/nestjs-redis/testing';
-import { ContractTable } from './contract-table.js';
-import { openPlaces, openRedis, type Place } from './places.js';
-import { sideBySide } from './side-by-side.js';
+import { lockServiceContract } from '@anbar/nestjs-redis/testing';
+import { NAMESPACE, runOverClients } from './over-clients.js';
 
-const NAMESPACE = 'app';
-
-interface Opened {
-  readonly redis: Redis;
-  /** An embedded store lives in its client: there, what stands for several processes shares one. */
-  readonly own: boolean;
-}
-
-function opener(place: Place): () => Promise<Opened> {
-  if (place.name !== 'embedded') return async () => ({ redis: await openRedis(place), own: true });
-  const redis = createRedis({ topology: 'embedded' }, {});
-  return () => Promise.resolve({ redis, own: false });
-}
-
-const places = openPlaces();
-const table = new ContractTable();
-
-afterAll(async () => {
-  table.print();
-  await Promise.all(places.map((place) => place.stop()));
-});
-
-sideBySide((runner) => {
-  for (const place of places) {
-    const open = opener(place);
-    const owned = new Map<LockService, Redis>();
-    const target = {
-      name: place.name,
-      prefix: place.prefix.replaceAll(':', '-'),
-      create: async () => {
-        const { redis, own } = await open();
-        const client = redis.adapter.port;
-        const locks = new LockService({ client, namespace: NAMESPACE });
-        if (own) owned.set(locks, redis);
-        return { locks, client, namespace: NAMESPACE };
-      },
-      dispose: async ({ locks }: { locks: LockService }) => {
-        await locks.disconnect({ drain: '50ms' });
-        await owned.get(locks)?.disconnect();
-      },
-      flushScripts: () => place.flushScripts(),
-      onResult: table.add,
-    };
-    runContract(lockServiceContract, target, runner);
-  }
+runOverClients(lockServiceContract, {
+  make: (client) => ({
+    locks: new LockService({ client, namespace: NAMESPACE }),
+    client,
+    namespace: NAMESPACE,
+  }),
+  close: ({ locks }) => locks.disconnect({ drain: '50ms' }),
 });
