@@ -580,3 +580,33 @@ it('the door stays shut for a guarded route that Fastify chooses by a header of 
   );
   await expectAsked(served, { 'x-plan': 'open' }, { 'x-plan': 'closed' });
 });
+
+it('the door stays shut where two routes that may be answered there have one URL', async () => {
+  const watched = (plan: string): Type =>
+    twin({
+      controller: Controller('twin'),
+      atDoor: true,
+      guards: [UseInterceptors(Watching)],
+      route: RouteConstraints({ plan }),
+    });
+  const served = await serve(
+    { controllers: [watched('open'), watched('closed')] },
+    {
+      platform: 'fastify',
+      prepare: (app) => {
+        (app.getHttpAdapter().getInstance() as FastifyLike).addConstraintStrategy(PLANS);
+        answerAtDoor(app);
+      },
+    },
+  );
+  const ask = (plan: string): Promise<unknown> => served.get('/twin/list', { 'x-plan': plan });
+  for (const plan of ['open', 'closed', 'open', 'closed']) {
+    await ask(plan);
+    await wait(20);
+  }
+  const before = intercepted;
+  await ask('open');
+  await ask('closed');
+  expect(intercepted).toBe(before + 2);
+  expect(served.warnings.join()).toContain('another route answers at one of its URLs');
+});

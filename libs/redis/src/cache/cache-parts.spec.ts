@@ -37,6 +37,15 @@ describe('keys', () => {
     expect([keys.clock, keys.flush]).toEqual(['app:v1:clock', 'app:v1:tag:{%flush:books}']);
   });
 
+  it('of a list that has changed is another one', () => {
+    const list = ['user', 42];
+    const key = keys.value(list);
+    list[1] = 43;
+    expect([key, keys.value(list)]).toEqual([keys.value(['user', 42]), keys.value(['user', 43])]);
+    const frozen = Object.freeze(['user', 42]);
+    expect([keys.value(frozen), keys.value(frozen)]).toEqual([key, key]);
+  });
+
   const segments = fc.array(fc.oneof(fc.string(), fc.integer()), { minLength: 1, maxLength: 4 });
 
   it('of a value and its lease share a slot, whatever a user typed', () => {
